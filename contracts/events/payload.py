@@ -42,7 +42,9 @@ class EventDraft:
 class Payload(BaseModel):
     """Base of all payloads; `draft` turns one into an `EventDraft`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, populate_by_name=True
+    )
 
     TYPE: ClassVar[str]
     CLASSIFICATION: ClassVar[str] = "confidential"
@@ -53,7 +55,7 @@ class Payload(BaseModel):
             type=self.TYPE,
             classification=self.CLASSIFICATION,
             parties=parties,
-            data=self.model_dump(exclude_none=True),
+            data=self.model_dump(exclude_none=True, by_alias=True),
         )
 
 

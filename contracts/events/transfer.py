@@ -30,8 +30,8 @@ class HandoverAdvanced(Acted):
     TYPE: ClassVar[str] = "org.keyturn.handover.advanced.v1"
     handover: str
     event: Code
-    from_: Code
-    to: Code
+    from_state: Code
+    to_state: Code
     step: int
     role: str
     document: Digest | None = None

@@ -69,7 +69,7 @@ class FieldCatalogued(Acted):
 
     TYPE: ClassVar[str] = "org.keyturn.field.catalogued.v1"
     field: str
-    class_: str
+    class_: str = Field(alias="class")
     grade: str
     kind: str
     searchable: bool
@@ -80,7 +80,7 @@ class KeyCreated(Payload):
     """A class key or index key version was created."""
 
     TYPE: ClassVar[str] = "org.keyturn.key.created.v1"
-    class_: str
+    class_: str = Field(alias="class")
     use: Literal["class", "index"]
     version: int
 
@@ -89,7 +89,7 @@ class KeyDestroyed(Acted):
     """A class key version was destroyed: what only it opened is gone."""
 
     TYPE: ClassVar[str] = "org.keyturn.key.destroyed.v1"
-    class_: str
+    class_: str = Field(alias="class")
     version: int
 
 
@@ -194,7 +194,7 @@ class AccessDenied(Acted):
     action: Code
     purpose: Code | None = None
     record: Alias | None = None
-    classes: list[Code] = []
+    classes: list[Code] = Field(default_factory=list)
     reason: Code
     policy: str
 

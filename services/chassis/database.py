@@ -1,0 +1,420 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The writer of a database: group commit with a savepoint per request.
+
+Owns transactions. Many requests share one COMMIT; each runs in its own savepoint,
+and nobody is answered before the commit. Knows no lanes: the step that numbers and
+signs events is given to it (`GroupStep`). SQLite and PostgreSQL behave alike.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import IntEnum
+from typing import Any, Final, Generic, Protocol, TypeVar
+
+from sqlalchemy import CursorResult, Executable, text
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from services.chassis.clock import Clock
+from services.chassis.crashpoints import CRASH_POINTS
+from services.chassis.engines import Engines
+
+T = TypeVar("T")
+
+MAX_GROUP: Final = 256  # requests that share one commit at most
+GROUP_SECONDS: Final = 0.02  # a group stops taking requests after this much work
+READERS: Final = 8  # threads for reads on PostgreSQL
+
+
+class DatabaseError(Exception):
+    """Root of what the database tells its callers."""
+
+
+class DatabaseBusy(DatabaseError):  # noqa: N818 - a state, not a mistake
+    """A lock was not to be had within its bound; nothing was written. Try again."""
+
+
+class DatabaseUnavailable(DatabaseError):  # noqa: N818
+    """The database does not answer; nothing was written."""
+
+
+class CommitUnknown(DatabaseError):  # noqa: N818
+    """COMMIT failed: nobody knows whether the change is on disk. Ask again."""
+
+
+class Fenced(DatabaseError):  # noqa: N818
+    """Another process has taken this writer's place; this process must stop."""
+
+
+class LockKind(IntEnum):
+    """Kinds of declared locks, in the order in which a group takes them."""
+
+    PARTY = 1
+    TURN = 2
+    RECORD = 3
+    INDEX = 4
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Lock:
+    """A declared lock. On SQLite the single writer holds them all.
+
+    Attributes:
+        kind: Gives the order.
+        key: What is locked within the kind.
+        exclusive: Shared locks of one key may be held by many groups.
+    """
+
+    kind: LockKind
+    key: str
+    exclusive: bool = True
+
+    def number(self) -> int:
+        """The signed 64-bit advisory lock number of this lock."""
+        digest = hashlib.blake2b(
+            self.key.encode(), digest_size=8, person=b"kt-lock-%d" % self.kind
+        ).digest()
+        return int.from_bytes(digest, "big", signed=True)
+
+
+class GroupStep(Protocol):
+    """What is done around the requests of a group, inside its transaction.
+
+    Numbers are given by `mark`/`rewind` as savepoints come and go. After
+    `unknown` the step must not trust what it believes to be on disk.
+    """
+
+    def begin(self, connection: Connection, now: datetime) -> None:
+        """Prepare; called first in each group's transaction."""
+
+    def mark(self) -> Any:
+        """Return a token for the state before a request."""
+
+    def rewind(self, mark: Any) -> None:
+        """Return to the state of `mark`: the request was rolled back."""
+
+    def finish(self, connection: Connection) -> bool:
+        """Write what the group gathered; whether there was anything. May raise."""
+
+    def committed(self) -> None:
+        """The group is durable."""
+
+    def rolled_back(self) -> None:
+        """The group was rolled back whole, before COMMIT."""
+
+    def unknown(self) -> None:
+        """COMMIT failed; the outcome is unknown."""
+
+
+@dataclass(slots=True)
+class Tx:
+    """One request's view of the group's transaction.
+
+    Attributes:
+        connection: For `store` modules; nobody commits it.
+        now: The group's time, UTC.
+        step: The journal's step; `outbox.append` uses it.
+    """
+
+    connection: Connection
+    now: datetime
+    step: GroupStep | None
+
+    def execute(self, statement: Executable, params: Any = None) -> CursorResult[Any]:
+        """Execute a Core statement in this transaction."""
+        return self.connection.execute(statement, params)
+
+
+@dataclass(slots=True)
+class _Request(Generic[T]):
+    fn: Callable[[Tx], T]
+    locks: Sequence[Lock]
+    future: Future[T] = field(default_factory=Future)
+
+
+_ADVISORY = text(
+    "SELECT pg_advisory_xact_lock(k) FROM unnest(CAST(:keys AS bigint[])) AS k"
+)
+_ADVISORY_SHARED = text(
+    "SELECT pg_advisory_xact_lock_shared(k) FROM unnest(CAST(:keys AS bigint[])) AS k"
+)
+
+
+class Database:
+    """One database with one writer thread and many readers."""
+
+    def __init__(
+        self,
+        engines: Engines,
+        *,
+        clock: Clock,
+        step: GroupStep | None = None,
+        on_commit: Callable[[], None] = lambda: None,
+        on_fatal: Callable[[str], None] = lambda _why: None,
+    ) -> None:
+        self.engines = engines
+        self.step = step
+        self._clock = clock
+        self._on_commit = on_commit
+        self._on_fatal = on_fatal
+        self._queue: deque[_Request[Any]] = deque()
+        self._wake = threading.Condition()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._loop, name="writer", daemon=True)
+        self._pool: ThreadPoolExecutor | None = None
+        if not engines.embedded:
+            self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
+        self._connection: Connection | None = None
+        self._thread.start()
+
+    async def write(self, fn: Callable[[Tx], T], locks: Sequence[Lock] = ()) -> T:
+        """Run `fn` in a savepoint of the next group; return after its COMMIT.
+
+        Raises:
+            DatabaseBusy, DatabaseUnavailable: Nothing was written.
+            CommitUnknown: The outcome is unknown.
+            Exception: Whatever `fn` raised; its changes are rolled back.
+        """
+        return await asyncio.wrap_future(self.submit(fn, locks))
+
+    def submit(self, fn: Callable[[Tx], T], locks: Sequence[Lock] = ()) -> Future[T]:
+        """As `write`, for callers without an event loop."""
+        request = _Request(fn, tuple(locks))
+        with self._wake:
+            if self._stopping:
+                raise DatabaseUnavailable("the writer is stopping")
+            self._queue.append(request)
+            self._wake.notify()
+        return request.future
+
+    async def read(self, fn: Callable[[Connection], T]) -> T:
+        """Run `fn` on a reader's connection, in one snapshot.
+
+        On SQLite inline on the event loop (an executor costs half the rate); on
+        PostgreSQL in a small thread pool.
+
+        Raises:
+            DatabaseUnavailable: The database does not answer.
+        """
+        if self._pool is None:
+            return self.read_now(fn)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, self.read_now, fn)
+
+    def read_now(self, fn: Callable[[Connection], T]) -> T:
+        """As `read`, on the calling thread."""
+        try:
+            with self.engines.reader.connect() as connection, connection.begin():
+                return fn(connection)
+        except OperationalError as exc:
+            raise DatabaseUnavailable("the database does not answer") from exc
+
+    def close(self) -> None:
+        """Finish what is queued, then stop the writer and close all connections."""
+        with self._wake:
+            self._stopping = True
+            self._wake.notify()
+        self._thread.join(timeout=30)
+        if self._pool is not None:
+            self._pool.shutdown()
+        self.engines.dispose()
+
+    # --- the writer thread -------------------------------------------------
+
+    def _loop(self) -> None:
+        while True:
+            with self._wake:
+                while not self._queue and not self._stopping:
+                    self._wake.wait()
+                if not self._queue:
+                    break
+                size = min(len(self._queue), MAX_GROUP)
+                group = [self._queue.popleft() for _ in range(size)]
+            self._run(group, more=True)
+        self._drop_connection()
+
+    def _run(self, group: list[_Request[Any]], *, more: bool) -> None:
+        """Run one group to its commit and answer everyone in it."""
+        outcomes: list[tuple[_Request[Any], Any, BaseException | None]] = []
+        try:
+            changed = self._gather(group, outcomes, more=more)
+        except Exception as exc:  # noqa: BLE001 - the group failed before COMMIT
+            self._roll_back()
+            self._after_failure(group, exc)
+            return
+        if not changed:
+            self._roll_back()
+        elif not self._commit(group):
+            return
+        for request, value, error in outcomes:
+            if error is None:
+                request.future.set_result(value)
+            else:
+                request.future.set_exception(error)
+        if changed:
+            self._on_commit()
+
+    def _gather(
+        self,
+        group: list[_Request[Any]],
+        outcomes: list[tuple[_Request[Any], Any, BaseException | None]],
+        *,
+        more: bool,
+    ) -> bool:
+        connection = self._open()
+        now = self._clock.now()
+        self._lock(connection, [lock for r in group for lock in r.locks])
+        if self.step is not None:
+            self.step.begin(connection, now)
+        tx = Tx(connection, now, self.step)
+        deadline = time.monotonic() + GROUP_SECONDS
+        while len(outcomes) < len(group):
+            outcomes.append(self._savepoint(tx, group[len(outcomes)]))
+            if not more:
+                continue
+            if time.monotonic() >= deadline:
+                self._put_back(group, len(outcomes))
+            elif len(outcomes) == len(group) < MAX_GROUP:
+                # Joined before it runs: should the group fail, it is retried too.
+                group.extend(self._joining())
+        appended = self.step.finish(connection) if self.step is not None else False
+        return appended or any(error is None for _r, _v, error in outcomes)
+
+    def _put_back(self, group: list[_Request[Any]], done: int) -> None:
+        """Return what the group has no time for to the head of the queue."""
+        with self._wake:
+            self._queue.extendleft(reversed(group[done:]))
+        del group[done:]
+
+    def _joining(self) -> list[_Request[Any]]:
+        """The next queued request, if it may still join the running group.
+
+        On PostgreSQL a request with locks waits for the next group: taking its
+        locks after another's would break their order.
+        """
+        with self._wake:
+            if not self._queue or (self._queue[0].locks and not self.engines.embedded):
+                return []
+            return [self._queue.popleft()]
+
+    def _savepoint(
+        self, tx: Tx, request: _Request[Any]
+    ) -> tuple[_Request[Any], Any, BaseException | None]:
+        mark = self.step.mark() if self.step is not None else None
+        tx.connection.exec_driver_sql("SAVEPOINT request")
+        try:
+            value = request.fn(tx)
+        except Exception as exc:  # noqa: BLE001 - it is the caller's to see
+            tx.connection.exec_driver_sql("ROLLBACK TO SAVEPOINT request")
+            tx.connection.exec_driver_sql("RELEASE SAVEPOINT request")
+            if self.step is not None:
+                self.step.rewind(mark)
+            return request, None, _translated(exc)
+        tx.connection.exec_driver_sql("RELEASE SAVEPOINT request")
+        return request, value, None
+
+    def _lock(self, connection: Connection, locks: Sequence[Lock]) -> None:
+        if self.engines.embedded or not locks:
+            return  # BEGIN IMMEDIATE made this the only writer
+        wanted: dict[tuple[LockKind, str], Lock] = {}
+        for lock in locks:
+            known = wanted.get((lock.kind, lock.key))
+            if known is None or (lock.exclusive and not known.exclusive):
+                wanted[(lock.kind, lock.key)] = lock
+        for kind in LockKind:
+            for exclusive, statement in ((False, _ADVISORY_SHARED), (True, _ADVISORY)):
+                keys = sorted(
+                    lock.number()
+                    for lock in wanted.values()
+                    if lock.kind is kind and lock.exclusive is exclusive
+                )
+                if keys:
+                    connection.execute(statement, {"keys": keys})
+
+    def _commit(self, group: list[_Request[Any]]) -> bool:
+        CRASH_POINTS.reach("database.before_commit")
+        try:
+            self.engines.commit(self._open_connection())
+        except Exception as exc:  # noqa: BLE001 - any failure leaves the same doubt
+            if self.step is not None:
+                self.step.unknown()
+            self._drop_connection()
+            for request in group:
+                error = CommitUnknown("the commit failed; its outcome is unknown")
+                error.__cause__ = exc
+                request.future.set_exception(error)
+            if self.engines.is_io_error(exc):
+                self._on_fatal("the disk refused a commit")
+            return False
+        CRASH_POINTS.reach("database.after_commit")
+        if self.step is not None:
+            self.step.committed()
+        return True
+
+    def _after_failure(self, group: list[_Request[Any]], exc: Exception) -> None:
+        """Retry a failed group one request at a time; answer a failed single."""
+        if isinstance(exc, Fenced):
+            for request in group:
+                request.future.set_exception(exc)
+            self._on_fatal("another process has taken this lane")
+            return
+        if len(group) > 1:
+            for request in group:
+                self._run([request], more=False)
+            return
+        group[0].future.set_exception(_translated(exc))
+
+    def _open(self) -> Connection:
+        if self._connection is None:
+            self._connection = self.engines.writer.connect()
+        self.engines.begin(self._connection)
+        return self._connection
+
+    def _open_connection(self) -> Connection:
+        if self._connection is None:
+            raise DatabaseUnavailable("no connection")
+        return self._connection
+
+    def _roll_back(self) -> None:
+        if self.step is not None:
+            self.step.rolled_back()
+        if self._connection is None:
+            return
+        try:
+            self.engines.rollback(self._connection)
+        except Exception:  # noqa: BLE001 - a broken connection is replaced
+            self._drop_connection()
+
+    def _drop_connection(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        try:
+            connection.invalidate()
+            connection.close()
+        except DBAPIError:
+            return  # it is gone, which is what was wanted
+
+
+def _translated(exc: Exception) -> Exception:
+    """A driver's trouble as ours; anything else unchanged."""
+    if not isinstance(exc, OperationalError):
+        return exc
+    said = str(exc.orig).lower()
+    busy = ("lock timeout", "deadlock", "locked", "could not serialize")
+    error: DatabaseError
+    if any(word in said for word in busy):
+        error = DatabaseBusy("a lock was not to be had in time")
+    else:
+        error = DatabaseUnavailable("the database does not answer")
+    error.__cause__ = exc
+    return error

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The outbox: a source's events, kept until they are found in the published log.
+
+Owns reading, receipting and trimming of outbox rows. The outbox is the truth:
+Kafka may lose everything and the log still becomes complete from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import and_, delete, func, select, update
+from sqlalchemy.engine import Connection
+
+from contracts.events.payload import EventDraft
+from services.chassis.database import Tx
+from services.chassis.lanes import EventRef, LaneTables, LaneWriter
+
+PAGE_ROWS = 500  # outbox rows read at once
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxRow:
+    """One event as stored; `head` ends each group commit."""
+
+    lane: str
+    seq: int
+    event: bytes
+    head: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class LaneHead:
+    """A lane's signed end, and how far the log has been seen to hold it."""
+
+    lane: str
+    slot: str
+    seq: int
+    leaf_hash: bytes
+    head: bytes
+    receipted_seq: int
+    successor: str
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxStats:
+    """What waits: rows not yet receipted and the oldest one's age, seconds."""
+
+    rows: int
+    oldest_seconds: float
+
+
+def append(tx: Tx, draft: EventDraft) -> EventRef:
+    """Append an event to the transaction's lane; numbered now, durable at commit.
+
+    Raises:
+        EventMalformed: The event is too large or not canonical.
+    """
+    if not isinstance(tx.step, LaneWriter):
+        msg = "this database has no journal"
+        raise TypeError(msg)
+    return tx.step.append(draft, tx.now)
+
+
+def heads(connection: Connection, tables: LaneTables) -> list[LaneHead]:
+    """Return the head of every lane that has committed an event."""
+    lane = tables.lane
+    rows = connection.execute(
+        select(
+            lane.c.id,
+            lane.c.slot,
+            lane.c.seq,
+            lane.c.leaf_hash,
+            lane.c.head,
+            lane.c.receipted_seq,
+            lane.c.successor,
+        )
+        .where(lane.c.seq > 0)
+        .order_by(lane.c.opened_at, lane.c.id)
+    )
+    return [LaneHead(*row) for row in rows]
+
+
+def rows_from(
+    connection: Connection,
+    tables: LaneTables,
+    lane: str,
+    first: int,
+    limit: int = PAGE_ROWS,
+) -> list[OutboxRow]:
+    """Return up to `limit` rows of `lane` from sequence number `first` on."""
+    box = tables.outbox
+    rows = connection.execute(
+        select(box.c.lane, box.c.seq, box.c.event, box.c.head)
+        .where(box.c.lane == lane, box.c.seq >= first)
+        .order_by(box.c.seq)
+        .limit(limit)
+    )
+    return [OutboxRow(*row) for row in rows]
+
+
+def rows_to_head(
+    connection: Connection, tables: LaneTables, lane: str, first: int, last: int
+) -> list[OutboxRow]:
+    """Return the rows `first`..`last`, extended to the next head.
+
+    Nothing of a group could be integrated without the head that covers it. The
+    answer is bounded: at most 4 pages; the caller asks again from where it ends.
+    """
+    wanted = min(max(last - first + 1, 1), 4 * PAGE_ROWS)
+    found = rows_from(connection, tables, lane, first, wanted)
+    while found and found[-1].head is None:
+        more = rows_from(connection, tables, lane, found[-1].seq + 1)
+        if not more:
+            break
+        for row in more:
+            found.append(row)
+            if row.head is not None:
+                break
+    return found
+
+
+def outstanding(
+    connection: Connection, tables: LaneTables
+) -> dict[bytes, tuple[str, int]]:
+    """Return leaf hash → (lane, seq) of every event that is not yet receipted."""
+    box, lane = tables.outbox, tables.lane
+    rows = connection.execute(
+        select(box.c.leaf_hash, box.c.lane, box.c.seq).join(
+            lane, and_(lane.c.id == box.c.lane, box.c.seq > lane.c.receipted_seq)
+        )
+    )
+    return {row.leaf_hash: (row.lane, row.seq) for row in rows}
+
+
+def receipt(tx: Tx, tables: LaneTables, upto: Mapping[str, int]) -> None:
+    """Record that each lane's events up to the given number are in the log."""
+    lane = tables.lane
+    for lane_id, seq in upto.items():
+        tx.execute(
+            update(lane)
+            .where(lane.c.id == lane_id, lane.c.receipted_seq < seq)
+            .values(receipted_seq=seq)
+        )
+
+
+def trim(tx: Tx, tables: LaneTables, older_than_ms: int) -> int:
+    """Delete receipted rows created before `older_than_ms`; return how many."""
+    box, lane = tables.outbox, tables.lane
+    receipted = (
+        select(lane.c.receipted_seq).where(lane.c.id == box.c.lane).scalar_subquery()
+    )
+    return tx.execute(
+        delete(box).where(box.c.seq <= receipted, box.c.created_at <= older_than_ms)
+    ).rowcount
+
+
+def stats(connection: Connection, tables: LaneTables, now_ms: int) -> OutboxStats:
+    """Return what is not yet receipted."""
+    box, lane = tables.outbox, tables.lane
+    row = connection.execute(
+        select(func.count(), func.min(box.c.created_at)).join_from(
+            box, lane, and_(lane.c.id == box.c.lane, box.c.seq > lane.c.receipted_seq)
+        )
+    ).one()
+    oldest = max(0.0, (now_ms - row[1]) / 1000) if row[1] is not None else 0.0
+    return OutboxStats(rows=row[0], oldest_seconds=oldest)

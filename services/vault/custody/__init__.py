@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Folios, versions and custody: who may open what."""
