@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The bus: the only module that speaks Kafka.
+
+Owns producers and consumers of aiokafka, the bound of every await, and the rebuild
+of a client that is stuck. The broker's address is asked again at each rebuild: the
+embedded broker comes back on a new port. Decisions 0001 and 0004.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError
+
+from contracts.events.topics import PARTITIONS
+
+BOUND_SECONDS: Final = 10.0  # no await on the broker lasts longer
+FETCH_WAIT_MS: Final = 5  # the embedded broker does not wake a waiting fetch
+MAX_REQUEST: Final = 1_048_576
+
+
+class BusUnavailable(Exception):  # noqa: N818 - a state, not a mistake
+    """The broker did not answer in its bound; rebuild the client and try again."""
+
+
+class OffsetLost(Exception):  # noqa: N818
+    """A stored offset is not on the broker any more: it lost data or was replaced."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message on its way out; `key` is the lane."""
+
+    key: bytes
+    value: bytes
+    headers: Sequence[tuple[str, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One message as fetched."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes
+    headers: Mapping[str, bytes]
+
+
+Address = Callable[[], str]
+
+
+class Publisher:
+    """Publishes in order per key, acks=all, not idempotent: duplicates may happen.
+
+    With idempotence on and the broker gone, aiokafka's `send` and `stop` hang
+    (issue 1101); deduplication is ours, by (lane, seq).
+    """
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        self._producer: AIOKafkaProducer | None = None
+
+    async def publish(self, topic: str, messages: Sequence[Message]) -> None:
+        """Return when the broker has acknowledged every message.
+
+        Raises:
+            BusUnavailable: Some may have been published, in order; send again.
+        """
+        try:
+            async with asyncio.timeout(BOUND_SECONDS):
+                producer = await self._connected()
+                sent = [
+                    await producer.send(
+                        topic, message.value, key=message.key, headers=message.headers
+                    )
+                    for message in messages
+                ]
+                await asyncio.gather(*sent)
+        except (KafkaError, TimeoutError, OSError) as exc:
+            await self.abandon()
+            raise BusUnavailable("the broker did not acknowledge in time") from exc
+
+    async def abandon(self) -> None:
+        """Give the producer up; the next publish makes a new one."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            await _stop(producer)
+
+    async def _connected(self) -> AIOKafkaProducer:
+        if self._producer is None:
+            producer = AIOKafkaProducer(
+                bootstrap_servers=self._address(),
+                acks="all",
+                enable_idempotence=False,
+                max_request_size=MAX_REQUEST,
+                request_timeout_ms=int(BOUND_SECONDS * 1000),
+                linger_ms=0,
+            )
+            try:
+                await producer.start()
+            except BaseException:
+                await _stop(producer)
+                raise
+            self._producer = producer
+        return self._producer
+
+
+class Subscriber:
+    """Fetches assigned partitions from given offsets; commits nothing to Kafka."""
+
+    def __init__(self, address: Address, topics: Sequence[str]) -> None:
+        self._address = address
+        self._topics = tuple(topics)
+        self._consumer: AIOKafkaConsumer | None = None
+
+    async def seek(self, offsets: Mapping[tuple[str, int], int]) -> None:
+        """Connect and position every partition: at its offset, or at the beginning.
+
+        Raises:
+            BusUnavailable: The broker does not answer.
+            OffsetLost: An offset lies beyond the partition's end.
+        """
+        await self.abandon()
+        try:
+            async with asyncio.timeout(BOUND_SECONDS):
+                consumer = AIOKafkaConsumer(
+                    bootstrap_servers=self._address(),
+                    enable_auto_commit=False,
+                    auto_offset_reset="none",
+                    fetch_max_wait_ms=FETCH_WAIT_MS,
+                )
+                self._consumer = consumer
+                await consumer.start()
+                await self._position(consumer, offsets)
+        except (KafkaError, TimeoutError, OSError) as exc:
+            await self.abandon()
+            raise BusUnavailable("the broker does not answer") from exc
+
+    async def _position(
+        self, consumer: AIOKafkaConsumer, offsets: Mapping[tuple[str, int], int]
+    ) -> None:
+        partitions = [
+            TopicPartition(topic, number)
+            for topic in self._topics
+            for number in range(PARTITIONS)
+        ]
+        consumer.assign(partitions)
+        first = await consumer.beginning_offsets(partitions)
+        last = await consumer.end_offsets(partitions)
+        for partition in partitions:
+            key = (partition.topic, partition.partition)
+            wanted = offsets.get(key, first[partition])
+            if wanted > last[partition]:
+                raise OffsetLost("a stored offset lies beyond the partition's end")
+            consumer.seek(partition, max(wanted, first[partition]))
+
+    async def fetch(self, wait_seconds: float, limit: int) -> list[Received]:
+        """Return what has arrived, at most `limit` messages, in partition order.
+
+        Raises:
+            BusUnavailable: The broker does not answer, or `seek` was not called.
+            OffsetLost: The broker lost what was at a position.
+        """
+        consumer = self._consumer
+        if consumer is None:
+            raise BusUnavailable("not connected")
+        try:
+            async with asyncio.timeout(BOUND_SECONDS + wait_seconds):
+                batches = await consumer.getmany(
+                    timeout_ms=int(wait_seconds * 1000), max_records=limit
+                )
+        except KafkaError as exc:
+            await self.abandon()
+            if "OffsetOutOfRange" in type(exc).__name__:
+                raise OffsetLost("an offset is out of range") from exc
+            raise BusUnavailable("the broker does not answer") from exc
+        except (TimeoutError, OSError) as exc:
+            await self.abandon()
+            raise BusUnavailable("the broker does not answer") from exc
+        return [_received(record) for batch in batches.values() for record in batch]
+
+    async def abandon(self) -> None:
+        """Give the consumer up; `seek` makes a new one."""
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            await _stop(consumer)
+
+
+async def ensure_topics(address: Address, topics: Sequence[str], copies: int) -> None:
+    """Create the topics that do not exist.
+
+    Args:
+        address: The broker's address.
+        topics: Names.
+        copies: Replication factor.
+
+    Raises:
+        BusUnavailable: The broker does not answer.
+    """
+    admin = AIOKafkaAdminClient(
+        bootstrap_servers=address(), request_timeout_ms=int(BOUND_SECONDS * 1000)
+    )
+    try:
+        async with asyncio.timeout(BOUND_SECONDS):
+            await admin.start()
+            missing = set(topics) - set(await admin.list_topics())
+            for topic in sorted(missing):
+                with contextlib.suppress(TopicAlreadyExistsError):
+                    await admin.create_topics([NewTopic(topic, PARTITIONS, copies)])
+    except (KafkaError, TimeoutError, OSError) as exc:
+        raise BusUnavailable("the broker does not answer") from exc
+    finally:
+        with contextlib.suppress(KafkaError, OSError, TimeoutError):
+            await asyncio.wait_for(admin.close(), BOUND_SECONDS)
+
+
+def _received(record: Any) -> Received:
+    return Received(
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        key=record.key,
+        value=record.value or b"",
+        headers={name: value or b"" for name, value in record.headers},
+    )
+
+
+async def _stop(client: AIOKafkaProducer | AIOKafkaConsumer) -> None:
+    """Stop a client in a bounded time.
+
+    A client whose broker is gone may hang in `stop`, or raise CancelledError from
+    its own tasks; a real cancellation of ours is passed on.
+    """
+    task = asyncio.create_task(client.stop())
+    try:
+        await asyncio.wait({task}, timeout=2.0)
+    finally:
+        if not task.done():
+            task.cancel()
+        with contextlib.suppress(BaseException):
+            await asyncio.wait({task}, timeout=0.5)
+            if task.done() and not task.cancelled():
+                task.exception()
+
+

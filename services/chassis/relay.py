@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The relay: carries a journal's outbox to Kafka, in order, at least once.
+
+Owns nothing durable: what it has sent it knows only in memory, and starts again
+from the receipts. A window of unreceipted bytes in flight keeps it below what the
+embedded broker can hold. Source: audit.md, Delivery.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import Final
+
+from sqlalchemy.engine import Connection
+
+from contracts.events.head import KAFKA_HEADER
+from contracts.events.topics import topic_of
+from services.chassis import outbox
+from services.chassis.bus import BusUnavailable, Message, Publisher
+from services.chassis.crashpoints import CRASH_POINTS
+from services.chassis.database import DatabaseError
+from services.chassis.journal import Journal
+from services.chassis.outbox import OutboxRow
+
+WINDOW_BYTES: Final = 1_900_000  # two journals share a topic: below 4 MB together
+IDLE_SECONDS: Final = 0.5  # look again without a commit of our own
+RETRY_SECONDS: Final = 0.5
+
+
+class Relay:
+    """Relays every lane of one journal's database.
+
+    Should two processes relay one lane, deduplication by (lane, seq) makes it
+    harmless; a lease only saves the work.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        publisher: Publisher,
+        *,
+        on_state: Callable[[bool], None] = lambda _ok: None,
+    ) -> None:
+        self._journal = journal
+        self._publisher = publisher
+        self._topic = topic_of(journal.source.service)
+        self._on_state = on_state
+        self._sent: dict[str, int] = {}
+        self._flying: dict[str, list[tuple[int, int]]] = {}
+        self._wake = asyncio.Event()
+
+    async def run(self) -> None:
+        """Relay until cancelled. A missing broker is waited for."""
+        self._journal.listen(self._wake.set)
+        try:
+            while True:
+                self._wake.clear()
+                try:
+                    busy = await self._round()
+                    self._on_state(True)
+                except (BusUnavailable, DatabaseError):
+                    # Nothing is known of what arrived: begin again at the receipts.
+                    self._sent.clear()
+                    self._flying.clear()
+                    self._on_state(False)
+                    await asyncio.sleep(RETRY_SECONDS)
+                    continue
+                if not busy:
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(self._wake.wait(), IDLE_SECONDS)
+        finally:
+            await self._publisher.abandon()
+
+    async def _round(self) -> bool:
+        """Publish the next rows of every lane; whether there were any."""
+        rows = await self._journal.read(self._next_rows)
+        if not rows:
+            return False
+        CRASH_POINTS.reach("relay.before_publish")
+        await self._publisher.publish(self._topic, [_message(row) for row in rows])
+        CRASH_POINTS.reach("relay.after_publish")
+        for row in rows:
+            self._sent[row.lane] = row.seq
+            self._flying.setdefault(row.lane, []).append((row.seq, len(row.event)))
+        return True
+
+    def _next_rows(self, connection: Connection) -> list[OutboxRow]:
+        tables = self._journal.tables
+        heads = outbox.heads(connection, tables)
+        room = WINDOW_BYTES
+        for head in heads:
+            flying = self._flying.get(head.lane, [])
+            left = [item for item in flying if item[0] > head.receipted_seq]
+            self._flying[head.lane] = left
+            room -= sum(size for _seq, size in left)
+        found: list[OutboxRow] = []
+        for head in heads:
+            first = max(self._sent.get(head.lane, 0), head.receipted_seq) + 1
+            if first > head.seq or room <= 0:
+                continue
+            for row in outbox.rows_from(connection, tables, head.lane, first):
+                found.append(row)
+                room -= len(row.event)
+                # Never stop inside a group: nothing of it counts before its head.
+                if room <= 0 and row.head is not None:
+                    break
+        return found
+
+
+def _message(row: OutboxRow) -> Message:
+    headers: list[tuple[str, bytes]] = [
+        ("ce_id", f"{row.lane}/{row.seq}".encode()),
+        ("ce_specversion", b"1.0"),
+        ("content-type", b"application/cloudevents+json; charset=UTF-8"),
+    ]
+    if row.head is not None:
+        headers.append((KAFKA_HEADER, row.head))
+    return Message(key=row.lane.encode(), value=row.event, headers=headers)
