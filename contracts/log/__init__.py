@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The log: Merkle tree, checkpoints, tiles and proofs."""
+"""The formats of the log: tree, checkpoints, tiles, proofs (C2SP, RFC 6962)."""
