@@ -249,5 +249,3 @@ async def _stop(client: AIOKafkaProducer | AIOKafkaConsumer) -> None:
             await asyncio.wait({task}, timeout=0.5)
             if task.done() and not task.cancelled():
                 task.exception()
-
-

@@ -17,9 +17,10 @@ from typing import Final, Protocol
 from sqlalchemy import insert, select, update
 from sqlalchemy.engine import Connection
 
-from contracts.log.checkpoint import Checkpoint, NoteVerifier, open_note
+from contracts.log.checkpoint import Checkpoint, open_checkpoint
 from contracts.log.errors import LogError
 from contracts.log.merkle import CompactRange
+from contracts.log.note import NoteVerifier
 from services.chassis import outbox
 from services.chassis.clock import Clock
 from services.chassis.crashpoints import CRASH_POINTS
@@ -133,8 +134,7 @@ class Follower:
 
     def _open(self, note: bytes) -> Checkpoint:
         try:
-            opened = open_note(note, [self._verifier])
-            return Checkpoint.parse(opened.text, origin=self._verifier.name)
+            return open_checkpoint(note, self._verifier)
         except LogError as exc:
             raise LogRefused("note") from exc
 
@@ -169,7 +169,7 @@ class Follower:
             )
         ).first()
         if row is None:
-            return _Pin(CompactRange.empty(), b"")
+            return _Pin(CompactRange(), b"")
         return _Pin(CompactRange.from_bytes(row.edge), row.checkpoint)
 
     def _store(
