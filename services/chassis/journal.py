@@ -34,7 +34,7 @@ class Journal:
             listens here.
     """
 
-    def __init__(  # noqa: PLR0913 - each is one decision of the caller
+    def __init__(
         self,
         engines: Engines,
         tables: LaneTables,

@@ -41,7 +41,7 @@ class Relay:
         journal: Journal,
         publisher: Publisher,
         *,
-        on_state: Callable[[bool], None] = lambda _ok: None,
+        on_state: Callable[[str], None] = lambda _state: None,
     ) -> None:
         self._journal = journal
         self._publisher = publisher
@@ -59,12 +59,12 @@ class Relay:
                 self._wake.clear()
                 try:
                     busy = await self._round()
-                    self._on_state(True)
+                    self._on_state("relaying")
                 except (BusUnavailable, DatabaseError):
                     # Nothing is known of what arrived: begin again at the receipts.
                     self._sent.clear()
                     self._flying.clear()
-                    self._on_state(False)
+                    self._on_state("waiting")
                     await asyncio.sleep(RETRY_SECONDS)
                     continue
                 if not busy:
