@@ -265,6 +265,32 @@ def test_damaged_parameters_are_recognised() -> None:
                 parse_parameters(damaged)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("keyturn-root-passphrase/1", "keyturn-root-passphrase/2", "first line"),
+        ("opslimit 2", "opslimit 1", "opslimit"),
+        ("opslimit 2", "opslimit two", "number"),
+        ("opslimit 2\n", "", "lines"),
+        ("opslimit", "passes", "missing"),
+        ("salt 73", "salt 7", "hex"),
+        ("salt 7373", "salt ", "bytes"),
+        ("salt", "x" * 5_000, "too long"),
+    ],
+)
+def test_the_complaint_says_what_is_damaged(old: str, new: str, complaint: str) -> None:
+    text = format_parameters(PARAMETERS)
+    assert old in text
+    with pytest.raises(RootTextBroken, match=complaint):
+        parse_parameters(text.replace(old, new, 1))
+
+
+def test_a_path_that_cannot_be_opened_is_unreadable(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(RootKeyUnreadable, match="cannot be opened"):
+        FileRootKey.load(tmp_path / "loop")
+
+
 @given(st.text(max_size=300))
 def test_parsers_raise_only_their_own_error(text: str) -> None:
     for parse, header in (
