@@ -3,7 +3,8 @@
 
 Given purposes may be given to a client; system purposes are Keyturn's own work and
 are never accepted from a header; denied ones stay closed until a recorded opt-in.
-Aliases are terms of DPV 2 (w3id.org/dpv) and of the fideslang data-use taxonomy.
+Aliases are terms of DPV 2 (w3id.org/dpv) and of fideslang's data uses; where DPV has
+no nearer term the alias is its root, `dpv:Purpose`.
 """
 
 from __future__ import annotations
@@ -67,14 +68,14 @@ TERMS: Mapping[Purpose, PurposeTerm] = MappingProxyType(
         Purpose.ORDER_FULFILMENT: PurposeTerm(
             _GIVEN,
             "Deliver what was ordered.",
-            "dpv:FulfilmentOfContractualObligation",
+            "dpv:CustomerOrderManagement",
             "essential.service.fulfillment",
         ),
         Purpose.CUSTOMER_SERVICE: PurposeTerm(
             _GIVEN,
             "Answer a customer and settle complaints.",
             "dpv:CustomerCare",
-            "essential.service",
+            "essential.service.operations.support",
         ),
         Purpose.INVOICING: PurposeTerm(
             _GIVEN,
@@ -85,7 +86,7 @@ TERMS: Mapping[Purpose, PurposeTerm] = MappingProxyType(
         Purpose.LEGAL_OBLIGATION: PurposeTerm(
             _GIVEN,
             "Do what a law demands, such as keeping tax documents.",
-            "dpv:FulfilmentOfObligation",
+            "dpv:LegalCompliance",
             "essential.legal_obligation",
         ),
         Purpose.RIGHTS_REQUEST: PurposeTerm(
@@ -97,13 +98,13 @@ TERMS: Mapping[Purpose, PurposeTerm] = MappingProxyType(
         Purpose.DATA_QUALITY: PurposeTerm(
             _GIVEN,
             "Find and correct wrong or double records.",
-            "dpv:MaintainDataQuality",
+            "dpv:ImproveInternalCRMProcesses",
             "essential.service.operations",
         ),
         Purpose.HANDOVER: PurposeTerm(
             _SYSTEM,
             "Decide and carry out a handover.",
-            "dpv:MergerAcquisition",
+            "dpv:OrganisationGovernance",
             "essential.service.operations",
         ),
         Purpose.REINDEX: PurposeTerm(
@@ -139,19 +140,19 @@ TERMS: Mapping[Purpose, PurposeTerm] = MappingProxyType(
         Purpose.PROFILING: PurposeTerm(
             _DENIED,
             "Build profiles of people.",
-            "dpv:CreatePersonalizedRecommendations",
+            "dpv:Personalisation",
             "personalize.profiling",
         ),
         Purpose.PERSONALISED_PRICING: PurposeTerm(
             _DENIED,
             "Set prices by person.",
-            "dpv:Personalisation",
+            "dpv:ServicePersonalisation",
             "personalize",
         ),
         Purpose.INVESTIGATION: PurposeTerm(
             _DENIED,
             "Look into a person for reasons of one's own.",
-            "dpv:EnforceSecurity",
+            "dpv:Purpose",
             "",
         ),
         Purpose.UNRELATED_DISCLOSURE: PurposeTerm(
