@@ -6,10 +6,16 @@ and answers, and personal data must reach neither.
 """
 
 from enum import StrEnum
+from typing import ClassVar
+
+from contracts import problems
+from contracts.problems import Problem
 
 
 class VaultError(Exception):
-    """The root of the vault's typed errors."""
+    """The root of the vault's typed errors; `problem` is what a caller is told."""
+
+    problem: ClassVar[Problem] = problems.INTERNAL
 
 
 class SealFault(StrEnum):
@@ -27,8 +33,10 @@ class SealBroken(VaultError):  # noqa: N818 - the vocabulary names states, not "
 
     `SealFault.COMMITMENT` means the wrong key or the wrong context (a swapped row,
     class, version, party); `SealFault.CIPHERTEXT` means altered bytes. Both are
-    alarms, never a value.
+    alarms, never a value; the caller learns no more than that the vault failed.
     """
+
+    problem = problems.INTERNAL
 
     def __init__(self, fault: SealFault) -> None:
         """Remember the `fault`; the sealed bytes themselves are not kept."""
@@ -43,6 +51,8 @@ class FieldUnparsable(VaultError):  # noqa: N818
     still somebody's.
     """
 
+    problem = problems.VALIDATION
+
     def __init__(self, field: str, kind: str) -> None:
         """Remember the catalogue's name of the `field` and its `kind`."""
         super().__init__(f"The field {field!r} is not a valid {kind}.")
@@ -50,8 +60,23 @@ class FieldUnparsable(VaultError):  # noqa: N818
         self.kind = kind
 
 
+class PhoneUnparsable(FieldUnparsable):
+    """A phone field holds no number, or one without its country and region."""
+
+    problem = problems.PHONE_UNPARSABLE
+
+    def __init__(self, field: str) -> None:
+        """Remember the catalogue's name of the `field`."""
+        super().__init__(field, "phone")
+
+
 class RootKeyError(VaultError):
-    """The root of what can go wrong with a root key; it stops the start."""
+    """The root of what can go wrong with a root key; it stops the start.
+
+    A vault without its root key is locked.
+    """
+
+    problem = problems.LOCKED
 
 
 class RootKeyMissing(RootKeyError):  # noqa: N818
@@ -80,3 +105,5 @@ class PolicyBroken(VaultError):  # noqa: N818
     Cedar skips a policy that fails, which would turn a failing `forbid` into
     silence; so the vault refuses the whole decision instead.
     """
+
+    problem = problems.INTERNAL

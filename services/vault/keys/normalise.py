@@ -14,7 +14,7 @@ import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 from email_validator import __version__ as email_validator_version
 
-from services.vault.errors import FieldUnparsable
+from services.vault.errors import FieldUnparsable, PhoneUnparsable
 
 MAX_INDEXED_CHARACTERS: Final = 1_000
 METADATA_VERSION: Final = (
@@ -78,12 +78,12 @@ def normalise_phone(value: str, *, field: str, region: str | None) -> str:
     than the metadata.
 
     Raises:
-        FieldUnparsable: not a number, or without its country and `region`.
+        PhoneUnparsable: not a number, or without its country and `region`.
     """
     text = _trimmed(value)
     number = None if text is None else _parsed_phone(text, region)
     if number is None:
-        raise FieldUnparsable(field, "phone")
+        raise PhoneUnparsable(field)
     return number
 
 

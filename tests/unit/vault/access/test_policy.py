@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contracts import purposes
 from services.vault.access import policy as policy_module
 from services.vault.access.policy import (
     Action,
@@ -26,17 +27,11 @@ from services.vault.errors import PolicyBroken
 
 POLICY = load_policy()
 TEXT = (Path(policy_module.__file__).parent / "policies.cedar").read_text()
-GIVEN = (
-    "order_fulfilment", "customer_service", "invoicing",
-    "legal_obligation", "rights_request", "data_quality",
-)  # fmt: skip
-DENIED = (
-    "advertising", "marketing", "sale", "profiling",
-    "personalised_pricing", "investigation", "unrelated_disclosure",
-)  # fmt: skip
-SYSTEM = ("handover", "reindex", "verify")
+GIVEN = tuple(sorted(purposes.GIVEN))
+DENIED = tuple(sorted(purposes.DENIED))
+SYSTEM = tuple(sorted(purposes.SYSTEM))
 ALL_PURPOSES = (*GIVEN, *DENIED, *SYSTEM)
-LAW = ("legal_obligation", "rights_request")
+LAW = tuple(sorted(purposes.RESTRICTED))
 READING = (
     Action.READ, Action.LOOKUP, Action.LIST, Action.HISTORY, Action.RESOLVE,
 )  # fmt: skip

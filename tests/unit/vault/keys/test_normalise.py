@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.vault.errors import FieldUnparsable
+from services.vault.errors import FieldUnparsable, PhoneUnparsable
 from services.vault.keys.normalise import (
     METADATA_VERSION,
     is_region,
@@ -89,8 +89,9 @@ def test_phone_is_e164(written: str, region: str | None, normal: str) -> None:
     ],
 )
 def test_a7_an_unparsable_phone_is_refused(written: str, region: str | None) -> None:
-    with pytest.raises(FieldUnparsable) as caught:
+    with pytest.raises(PhoneUnparsable) as caught:
         normalise_phone(written, field="mobile", region=region)
+    assert caught.value.problem.status == 422
     assert (caught.value.field, caught.value.kind) == ("mobile", "phone")
 
 
