@@ -1,0 +1,391 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Configuration: one frozen object per process, read once, passed in.
+
+Each service subclasses `ServiceSettings` and adds fields with `read` metadata. A field
+`port` of the service `vault` is read from `KEYTURN_VAULT_PORT`, else `KEYTURN_PORT`.
+A mistake stops the start and names the variable and the fix, never the value.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hmac
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, ClassVar, Self
+from urllib.parse import urlsplit
+
+PREFIX = "KEYTURN_"
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+SAMPLE_SECRETS = (
+    "change",
+    "example",
+    "insecure",
+    "password",
+    "sample",
+    "secret",
+    "keyturn",
+)
+MIN_SECRET_CHARACTERS = 16
+
+
+class SettingsError(ValueError):
+    """A setting is missing or wrong; the process must not start.
+
+    Attributes:
+        variable: Name of the environment variable.
+        fix: What to set it to, in words.
+    """
+
+    def __init__(self, variable: str, fix: str) -> None:
+        super().__init__(f"{variable}: {fix}")
+        self.variable = variable
+        self.fix = fix
+
+
+class Secret:
+    """A string that no log, repr or traceback shows."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """Return the secret itself, for the one call that needs it."""
+        return self._value
+
+    def looks_like_a_sample(self) -> bool:
+        """Tell whether the value is short or contains a word that samples use."""
+        low = self._value.lower()
+        return len(low) < MIN_SECRET_CHARACTERS or any(s in low for s in SAMPLE_SECRETS)
+
+    def __repr__(self) -> str:
+        return "***"
+
+    def __str__(self) -> str:
+        return "***"
+
+    def __format__(self, spec: str) -> str:
+        return "***"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Secret):
+            return NotImplemented
+        return hmac.compare_digest(self._value.encode(), other._value.encode())
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        raise TypeError("a secret is not pickled")
+
+
+class Mode(StrEnum):
+    """How much the installation must prove about itself before it starts."""
+
+    EMBEDDED = "embedded"
+    PRODUCTION = "production"
+
+
+class LogLevel(StrEnum):
+    """Lowest level that is written."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+def read(parse: Callable[[str], object], fix: str) -> Mapping[str, Any]:
+    """Return the metadata of a settings field.
+
+    Args:
+        parse: Turns the variable's text into the value, or raises ValueError.
+        fix: What the variable must hold, shown when `parse` refuses.
+    """
+    return {"parse": parse, "fix": fix}
+
+
+def whole(low: int, high: int) -> Callable[[str], int]:
+    """Return a parser of integers in `low..high`."""
+
+    def parse(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and low <= int(text) <= high):
+            raise ValueError
+        return int(text)
+
+    return parse
+
+
+def boolean(text: str) -> bool:
+    """Parse `true` or `false`, nothing else."""
+    return {"true": True, "false": False}[text]
+
+
+def words(text: str) -> tuple[str, ...]:
+    """Parse a comma-separated list; blanks around items are dropped."""
+    return tuple(item.strip() for item in text.split(",") if item.strip())
+
+
+def url(text: str) -> str:
+    """Parse an http(s) URL without user, query or fragment; drop a final slash."""
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError
+    return text.rstrip("/")
+
+
+def is_loopback(address: str) -> bool:
+    """Tell whether a host name or URL stays on this host."""
+    host = urlsplit(address).hostname if "://" in address else address
+    return host in LOOPBACK
+
+
+_TEXT = read(str, "text")
+_PATH = read(Path, "a path")
+_SECRET = read(Secret, "a secret")
+_WORDS = read(words, "a comma-separated list")
+_URL = read(url, "an http(s) URL without user, query or fragment")
+_BOOL = read(boolean, "`true` or `false`")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ServiceSettings:
+    """What every service needs to know. Defaults are those of the embedded mode.
+
+    Attributes:
+        mode: `embedded` (one host, defaults) or `production` (must prove itself).
+        state_dir: Databases, log and locks.
+        keys_dir: Keys; never inside `state_dir`.
+        host: Address to listen on.
+        port: TCP port to listen on.
+        allowed_hosts: Accepted `Host` names without port.
+        trusted_proxies: Addresses whose forwarding headers are believed.
+        tls_certificate: PEM certificate chain; with `tls_key` it turns TLS on.
+        tls_key: PEM private key of the certificate.
+        database_url: `postgresql+psycopg://...`; None is embedded SQLite.
+        kafka_servers: `host:port,...`; None reads `broker.json` in `state_dir`.
+        kafka_security: `PLAINTEXT`, `SSL` or `SASL_SSL`.
+        kafka_ca_file: PEM of the authority that signed the brokers' certificates.
+        kafka_username: SASL/SCRAM user name.
+        kafka_password: SASL/SCRAM password.
+        installation: The installation's id; None reads `installation.json`.
+        external_issuer: Issuer of an OIDC provider; None is the vault's own issuer.
+        token_algorithms: Signature algorithms accepted in access tokens.
+        external_jwks_url: Where an external issuer's keys are.
+        vault_url: Base URL of the vault.
+        transfer_url: Base URL of transfer.
+        audit_url: Base URL of audit.
+        demonstration: Accept what only a demonstration may, such as `as_of` in a plan.
+        docs: Serve /docs and /openapi.json also in production mode.
+        log_level: Lowest level that is written to stderr.
+    """
+
+    SERVICE: ClassVar[str] = ""
+
+    mode: Mode = field(
+        default=Mode.EMBEDDED, metadata=read(Mode, "`embedded` or `production`")
+    )
+    state_dir: Path = field(default=Path(".keyturn"), metadata=_PATH)
+    keys_dir: Path = field(default=Path(".keyturn-keys"), metadata=_PATH)
+    host: str = field(default="127.0.0.1", metadata=_TEXT)
+    port: int = field(
+        default=8400, metadata=read(whole(0, 65_535), "a TCP port, 0-65535")
+    )
+    allowed_hosts: tuple[str, ...] = field(default=(), metadata=_WORDS)
+    trusted_proxies: tuple[str, ...] = field(default=(), metadata=_WORDS)
+    tls_certificate: Path | None = field(default=None, metadata=_PATH)
+    tls_key: Path | None = field(default=None, metadata=_PATH)
+    database_url: Secret | None = field(default=None, metadata=_SECRET)
+    kafka_servers: str | None = field(default=None, metadata=_TEXT)
+    kafka_security: str = field(default="PLAINTEXT", metadata=_TEXT)
+    kafka_ca_file: Path | None = field(default=None, metadata=_PATH)
+    kafka_username: str | None = field(default=None, metadata=_TEXT)
+    kafka_password: Secret | None = field(default=None, metadata=_SECRET)
+    installation: str | None = field(default=None, metadata=_TEXT)
+    external_issuer: str | None = field(default=None, metadata=_TEXT)
+    external_jwks_url: str | None = field(default=None, metadata=_URL)
+    token_algorithms: tuple[str, ...] = field(default=("Ed25519",), metadata=_WORDS)
+    vault_url: str = field(default="http://127.0.0.1:8401", metadata=_URL)
+    transfer_url: str = field(default="http://127.0.0.1:8402", metadata=_URL)
+    audit_url: str = field(default="http://127.0.0.1:8403", metadata=_URL)
+    demonstration: bool = field(default=False, metadata=_BOOL)
+    docs: bool = field(default=False, metadata=_BOOL)
+    log_level: LogLevel = field(
+        default=LogLevel.INFO, metadata=read(LogLevel, "a log level")
+    )
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> Self:
+        """Read, parse and check the settings of this process.
+
+        Raises:
+            SettingsError: A variable is missing or wrong; names it and the fix.
+        """
+        values: dict[str, Any] = {}
+        for item in dataclasses.fields(cls):
+            name, text = cls._lookup(environ, item.name)
+            if text is None:
+                continue
+            try:
+                values[item.name] = item.metadata["parse"](text)
+            except (ValueError, KeyError):
+                # `from None`: the cause would quote the value, maybe a secret.
+                raise SettingsError(name, f"must be {item.metadata['fix']}") from None
+        settings = cls(**values)
+        settings.check()
+        return settings
+
+    @classmethod
+    def _lookup(cls, environ: Mapping[str, str], name: str) -> tuple[str, str | None]:
+        own = cls.variable(name)
+        if own in environ:
+            return own, environ[own]
+        shared = PREFIX + name.upper()
+        return shared, environ.get(shared)
+
+    @classmethod
+    def variable(cls, name: str) -> str:
+        """Return the variable that sets the field `name` for this service only."""
+        service = f"{cls.SERVICE.upper()}_" if cls.SERVICE else ""
+        return PREFIX + service + name.upper()
+
+    def check(self) -> None:
+        """Check what only several fields together show. Subclasses extend it.
+
+        Raises:
+            SettingsError: Names the variable and the fix.
+        """
+        self._check_paths()
+        self._check_tokens()
+        if self.mode is Mode.PRODUCTION:
+            self._check_production()
+            self._check_transport()
+            self._check_secrets()
+
+    def _check_paths(self) -> None:
+        state, keys = self.state_dir.absolute(), self.keys_dir.absolute()
+        if keys == state or state in keys.parents:
+            raise SettingsError(
+                "KEYTURN_KEYS_DIR",
+                "must not be inside KEYTURN_STATE_DIR: a backup of the state would "
+                "then contain the keys that open it",
+            )
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise SettingsError("KEYTURN_TLS_KEY", "set both certificate and key")
+
+    def _check_tokens(self) -> None:
+        algorithms = set(self.token_algorithms)
+        if not algorithms or not algorithms <= {"Ed25519", "ES256", "RS256"}:
+            raise SettingsError(
+                "KEYTURN_TOKEN_ALGORITHMS", "only Ed25519, ES256 and RS256 are accepted"
+            )
+        if self.external_issuer is None and algorithms != {"Ed25519"}:
+            raise SettingsError(
+                "KEYTURN_TOKEN_ALGORITHMS", "Keyturn's own issuer signs with Ed25519"
+            )
+        if (self.external_issuer is None) != (self.external_jwks_url is None):
+            raise SettingsError(
+                "KEYTURN_EXTERNAL_JWKS_URL", "set it together with the external issuer"
+            )
+
+    def _check_production(self) -> None:
+        required = {
+            "database_url": self.database_url,
+            "kafka_servers": self.kafka_servers,
+            "installation": self.installation,
+            "allowed_hosts": self.allowed_hosts,
+        }
+        for name, value in required.items():
+            if not value:
+                raise SettingsError(
+                    self.variable(name), "has no default in production mode; set it"
+                )
+        if self.demonstration:
+            raise SettingsError(
+                "KEYTURN_DEMONSTRATION", "is refused in production mode; unset it"
+            )
+        if "*" in self.allowed_hosts:
+            raise SettingsError("KEYTURN_ALLOWED_HOSTS", "name the hosts one by one")
+
+    def _check_transport(self) -> None:
+        if not (is_loopback(self.host) or self.tls_certificate or self.trusted_proxies):
+            raise SettingsError(
+                "KEYTURN_TLS_CERTIFICATE",
+                "TLS is required outside loopback: set certificate and key, or name "
+                "the proxy that ends TLS in KEYTURN_TRUSTED_PROXIES",
+            )
+        for name in ("vault_url", "transfer_url", "audit_url", "external_jwks_url"):
+            address = getattr(self, name)
+            if address and not (address.startswith("https://") or is_loopback(address)):
+                raise SettingsError(
+                    self.variable(name), "must be https outside loopback"
+                )
+        if self.kafka_security not in {"SSL", "SASL_SSL"}:
+            raise SettingsError(
+                "KEYTURN_KAFKA_SECURITY", "must be SSL or SASL_SSL in production mode"
+            )
+
+    def _check_secrets(self) -> None:
+        for item in dataclasses.fields(self):
+            value = getattr(self, item.name)
+            if not isinstance(value, Secret):
+                continue
+            if item.name == "database_url":
+                value = Secret(urlsplit(value.reveal()).password or "")
+            if value.looks_like_a_sample():
+                raise SettingsError(
+                    self.variable(item.name),
+                    "holds a short or sample secret; generate one "
+                    f"of at least {MIN_SECRET_CHARACTERS} characters",
+                )
+
+    @property
+    def installation_id(self) -> str:
+        """The installation's id, from the setting or from `installation.json`.
+
+        Raises:
+            SettingsError: The installation was not initialised yet.
+        """
+        if self.installation is not None:
+            return self.installation
+        path = self.state_dir / "installation.json"
+        try:
+            return str(json.loads(path.read_text(encoding="utf-8"))["installation"])
+        except (OSError, ValueError, KeyError, TypeError):
+            raise SettingsError(
+                "KEYTURN_INSTALLATION",
+                "installation.json is not in the state directory; run "
+                "`python -m services.vault init` first",
+            ) from None
+
+    @property
+    def issuer(self) -> str:
+        """`iss` of accepted access tokens."""
+        return self.external_issuer or f"urn:keyturn:{self.installation_id}:issuer"
+
+    @property
+    def audience(self) -> str:
+        """`aud` of accepted access tokens."""
+        return f"urn:keyturn:{self.installation_id}"
+
+    @property
+    def jwks_url(self) -> str:
+        """Where the issuer's public keys are."""
+        return self.external_jwks_url or f"{self.vault_url}/v1/jwks"
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Accepted `Host` names: the setting, else this host's own."""
+        return self.allowed_hosts or (*sorted(LOOPBACK), self.host)
+
+    @property
+    def serves_docs(self) -> bool:
+        """Whether /docs and /openapi.json are served."""
+        return self.docs or self.mode is Mode.EMBEDDED

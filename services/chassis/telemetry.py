@@ -1,0 +1,264 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a running service says about itself: log lines and metrics.
+
+Nothing personal is ever written: a line holds a constant event name and values of
+allow-listed keys that look like ids, counts or codes. An exception is its type and the
+place in the code; its message, which may quote input, is never read.
+OpenTelemetry is off: its exporters would carry messages and query strings (api.md).
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import Awaitable, Callable, MutableMapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, ClassVar, TextIO
+
+import structlog
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+ALLOWED_KEYS = frozenset(
+    (
+        *("event", "level", "time", "service", "logger", "at", "error", "code"),
+        *("status", "method", "route", "milliseconds", "request_id", "lane", "seq"),
+        *("slot", "journal", "topic", "partition", "offset", "handover", "batch"),
+        *("count", "installation", "party", "client", "officer", "key_id", "state"),
+        *("reason", "attempt", "seconds", "bytes", "host", "port", "mode", "version"),
+        *("label", "kind", "size", "root", "signal", "queue", "from_seq", "to_seq"),
+    )
+)
+"""Keys a log line may have. A key that is not here loses its value."""
+
+_SAFE_VALUE = re.compile(r"[A-Za-z0-9_.:/{}\-]{0,160}")
+_EVENT_NAME = re.compile(r"[a-z_]+(\.[a-z_]+)*")
+_OURS = ("services", "contracts")
+
+
+def location(traceback: TracebackType | None) -> str:
+    """Return `file:line` of the innermost frame of our own code, else of any code."""
+    place = ""
+    while traceback is not None:
+        frame = traceback.tb_frame
+        parts = Path(frame.f_code.co_filename).parts
+        ours = next((i for i, part in enumerate(parts) if part in _OURS), None)
+        if ours is not None or not place.startswith(_OURS):
+            name = "/".join(parts[ours:] if ours is not None else parts[-2:])
+            place = f"{name}:{traceback.tb_lineno}"
+        traceback = traceback.tb_next
+    return place
+
+
+def describe(error: BaseException) -> dict[str, str]:
+    """Return what a log line may say about an exception: its type and its place."""
+    return {"error": type(error).__name__, "at": location(error.__traceback__)}
+
+
+def _safe(value: object) -> object:
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    text = str(value) if isinstance(value, str | Path) else ""
+    return text if _SAFE_VALUE.fullmatch(text) and text else "***"
+
+
+def redact(
+    _logger: object, _method: str, line: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Drop every value that is not of an allow-listed key and shape (structlog)."""
+    safe = {
+        key: _safe(value) if key in ALLOWED_KEYS else "***"
+        for key, value in line.items()
+    }
+    if not _EVENT_NAME.fullmatch(str(line.get("event", ""))):
+        safe["event"] = "***"
+    return safe
+
+
+def _without_messages(
+    _logger: object, _method: str, line: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    error = line.pop("exc_info", None)
+    if error is True:
+        error = sys.exc_info()[1]
+    elif isinstance(error, tuple):
+        error = error[1]
+    if isinstance(error, BaseException):
+        line.update(describe(error))
+    line.pop("stack_info", None)
+    return line
+
+
+class _LibraryHandler(logging.Handler):
+    """Turns records of other libraries into our lines, without their messages."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        line: dict[str, Any] = {"logger": record.name}
+        line["at"] = f"{record.module}:{record.lineno}"
+        if record.exc_info and isinstance(record.exc_info[1], BaseException):
+            line.update(describe(record.exc_info[1]))
+        logger().log(record.levelno, "library.message", **line)
+
+
+def configure(service: str, level: str = "info", stream: TextIO | None = None) -> None:
+    """Send every log line of this process as JSON to `stream`, by default stderr.
+
+    The standard `logging` tree is led here as well, so that uvicorn or aiokafka write
+    no line of their own.
+    """
+    number = logging.getLevelNamesMapping()[level.upper()]
+    structlog.reset_defaults()
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.stdlib.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+            _without_messages,
+            _service_name(service),
+            redact,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.PrintLoggerFactory(stream or sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [_LibraryHandler()]
+    root.setLevel(max(number, logging.WARNING))
+
+
+def _service_name(service: str) -> structlog.typing.Processor:
+    def add(
+        _logger: object, _method: str, line: MutableMapping[str, Any]
+    ) -> MutableMapping[str, Any]:
+        line["service"] = service
+        return line
+
+    return add
+
+
+def logger() -> structlog.typing.FilteringBoundLogger:
+    """Return the logger. Event names are constants such as `relay.stuck`."""
+    log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+    return log
+
+
+class Metrics:
+    """The metrics of one process, in a registry of its own.
+
+    Labels are route templates, codes and journal names; never a path or an id.
+    """
+
+    BUCKETS: ClassVar[tuple[float, ...]] = (
+        *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05),
+        *(0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
+    )
+
+    def __init__(self, *, process: bool = True) -> None:
+        self.registry = CollectorRegistry(auto_describe=True)
+        if process:
+            ProcessCollector(registry=self.registry)
+            PlatformCollector(registry=self.registry)
+        self.http_requests = self.counter(
+            "http_requests", "Answered requests.", ("method", "route", "status")
+        )
+        self.http_seconds = Histogram(
+            "keyturn_http_request_seconds",
+            "Time from request to the end of the answer.",
+            ("method", "route"),
+            buckets=self.BUCKETS,
+            registry=self.registry,
+        )
+        self.outbox_age = self.gauge(
+            "outbox_oldest_seconds", "Age of the oldest unreceipted event.", "journal"
+        )
+        self.outbox_events = self.gauge(
+            "outbox_events", "Events not yet found in the published log.", "journal"
+        )
+        self.relay_lag = self.gauge(
+            "relay_lag_events", "Committed events not yet on the bus.", "journal"
+        )
+        self.follower_lag = self.gauge(
+            "follower_lag_leaves", "Published leaves not yet followed.", "journal"
+        )
+        self.policy_gap = self.counter(
+            "policy_gap", "Decisions that no policy matched; a gap to close.", ()
+        )
+        self.denied = self.counter("denied", "Denied accesses.", ("reason",))
+
+    def counter(self, name: str, meaning: str, labels: tuple[str, ...]) -> Counter:
+        """Add a counter `keyturn_<name>_total`."""
+        return Counter(f"keyturn_{name}", meaning, labels, registry=self.registry)
+
+    def gauge(self, name: str, meaning: str, *labels: str) -> Gauge:
+        """Add a gauge `keyturn_<name>`."""
+        return Gauge(f"keyturn_{name}", meaning, labels, registry=self.registry)
+
+    def render(self) -> bytes:
+        """Return the text exposition format, version 0.0.4."""
+        return generate_latest(self.registry)
+
+
+class RequestLog:
+    """ASGI middleware: one line and one observation per request, by route template.
+
+    The line has neither path nor query, because both may hold what a caller typed.
+    """
+
+    def __init__(
+        self,
+        app: Callable[..., Awaitable[None]],
+        metrics: Metrics,
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._monotonic = monotonic
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        status = 0
+        started = self._monotonic()
+
+        async def watch(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watch)
+        finally:
+            self._observe(scope, status, self._monotonic() - started)
+
+    def _observe(self, scope: Scope, status: int, seconds: float) -> None:
+        route = getattr(scope.get("route"), "path", "unmatched")
+        known = scope["method"] in {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"}
+        method = scope["method"] if known else "other"
+        self._metrics.http_requests.labels(method, route, str(status)).inc()
+        self._metrics.http_seconds.labels(method, route).observe(seconds)
+        logger().info(
+            "http.request",
+            method=method,
+            route=route,
+            status=status,
+            milliseconds=round(seconds * 1000, 3),
+            request_id=scope.get("state", {}).get("request_id", ""),
+        )

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bring values into the normal form under which they are indexed and compared. Pure.
+
+What does not parse is refused with the field's name and never left unindexed in
+silence. The payload keeps what the customer wrote; the normal form feeds the blind
+index alone. It depends on tables that change (`METADATA_VERSION`), so the version is
+stored beside the index and a change means a re-index.
+"""
+
+import unicodedata
+from typing import Final
+
+import phonenumbers
+from email_validator import EmailNotValidError, validate_email
+from email_validator import __version__ as email_validator_version
+
+from services.vault.errors import FieldUnparsable, PhoneUnparsable
+
+MAX_INDEXED_CHARACTERS: Final = 1_000
+METADATA_VERSION: Final = (
+    f"1 unicode-{unicodedata.unidata_version} phonenumbers-{phonenumbers.__version__} "
+    f"email-validator-{email_validator_version}"
+)
+
+
+def normalise(kind: str, value: str, *, field: str, region: str | None) -> str:
+    """Return the normal form of `value` by the catalogue's `kind` of `field`.
+
+    `region` is the party's home region (ISO 3166-1, two letters), for telephone
+    numbers written without their country; without it they need a leading `+`.
+
+    Raises:
+        FieldUnparsable: the value has no normal form.
+    """
+    match kind:
+        case "email":
+            return normalise_email(value, field=field)
+        case "phone":
+            return normalise_phone(value, field=field, region=region)
+        case _:
+            return normalise_text(value, field=field)
+
+
+def normalise_text(value: str, *, field: str) -> str:
+    """Return `value` in NFKC (Unicode UAX #15) without space around it.
+
+    Raises:
+        FieldUnparsable: nothing is left, it is longer than 1,000 characters, or it
+            holds half a surrogate pair.
+    """
+    text = _trimmed(value)
+    if text is None:
+        raise FieldUnparsable(field, "text")
+    return text
+
+
+def normalise_email(value: str, *, field: str) -> str:
+    """Return an e-mail address with its domain in lower case.
+
+    NFKC and trimmed; the part before the `@` stays as it is, its case (RFC 5321 §2.4)
+    and its `+tag` too: whether `a+b@x.org` reaches `a@x.org` is x.org's business. No
+    look-up in the DNS.
+
+    Raises:
+        FieldUnparsable: not one address (RFC 5322, 6531), as `a b@x.org`.
+    """
+    text = _trimmed(value)
+    address = None if text is None else _parsed_email(text)
+    if address is None:
+        raise FieldUnparsable(field, "email")
+    return address
+
+
+def normalise_phone(value: str, *, field: str, region: str | None) -> str:
+    """Return a telephone number in E.164; an extension is not part of it.
+
+    Possible numbers are accepted, not only assigned ones: numbering plans grow faster
+    than the metadata.
+
+    Raises:
+        PhoneUnparsable: not a number, or without its country and `region`.
+    """
+    text = _trimmed(value)
+    number = None if text is None else _parsed_phone(text, region)
+    if number is None:
+        raise PhoneUnparsable(field)
+    return number
+
+
+def is_region(region: str) -> bool:
+    """Whether `region` is one that `normalise_phone` knows, as `DE`."""
+    return region in phonenumbers.SUPPORTED_REGIONS
+
+
+# The parsers' exceptions quote the value. They end inside these functions, so that not
+# even the `__context__` of our own error carries it into a traceback.
+
+
+def _trimmed(value: str) -> str | None:
+    if len(value) > MAX_INDEXED_CHARACTERS:
+        return None
+    text = unicodedata.normalize("NFKC", value).strip()
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return None
+    return text or None
+
+
+def _parsed_email(text: str) -> str | None:
+    try:
+        address = validate_email(text, check_deliverability=False).normalized
+    except EmailNotValidError:
+        return None
+    # The domain comes back as Unicode in NFC; NFKC once more, so that a normal form
+    # is its own normal form.
+    return unicodedata.normalize("NFKC", address)
+
+
+def _parsed_phone(text: str, region: str | None) -> str | None:
+    try:
+        number = phonenumbers.parse(text, region)
+    except phonenumbers.NumberParseException:
+        return None
+    if not phonenumbers.is_possible_number(number):
+        return None
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)

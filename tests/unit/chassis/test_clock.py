@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from services.chassis import clock
+from services.chassis.clock import Clock, SystemClock
+from tests.fakes.clock import SettableClock
+
+
+@pytest.mark.parametrize("make", [SystemClock, SettableClock])
+def test_every_clock_gives_aware_utc_and_never_runs_backwards(make: type) -> None:
+    port: Clock = make()
+    assert port.now().utcoffset() == timedelta(0)
+    first = port.monotonic()
+    assert port.monotonic() >= first
+
+
+def test_fake_moves_both_clocks_and_notices_abuse() -> None:
+    fake = SettableClock()
+    before, origin = fake.now(), fake.monotonic()
+    fake.advance(2.5)
+    assert fake.now() - before == timedelta(seconds=2.5)
+    assert fake.monotonic() - origin == 2.5
+    with pytest.raises(AssertionError):
+        fake.advance(-1)
+    fake.set(datetime(2020, 1, 1, tzinfo=UTC))
+    assert fake.monotonic() - origin == 2.5
+
+
+def test_milliseconds_and_text_of_a_moment_agree() -> None:
+    moment = datetime(2026, 3, 2, 9, 0, 0, 123_999, tzinfo=UTC)
+    assert clock.milliseconds(moment) == 1_772_442_000_123
+    assert clock.rfc3339(moment) == "2026-03-02T09:00:00.123Z"
+    shanghai = moment.astimezone(timezone(timedelta(hours=8)))
+    assert clock.rfc3339(shanghai) == "2026-03-02T09:00:00.123Z"
+    assert clock.milliseconds(shanghai) == clock.milliseconds(moment)
+
+
+def test_a_time_without_zone_is_refused() -> None:
+    with pytest.raises(ValueError, match="time zone"):
+        clock.milliseconds(datetime(2026, 3, 2))  # noqa: DTZ001
+
+
+def test_ids_grow_and_aliases_are_128_random_bits() -> None:
+    ids = [clock.uuid7() for _ in range(1000)]
+    assert ids == sorted(ids)
+    assert len(set(ids)) == 1000
+    assert ids[0].version == 7
+    aliases = {clock.random_alias() for _ in range(1000)}
+    assert len(aliases) == 1000
+    assert all(len(bytes.fromhex(a)) == 16 and a == a.lower() for a in aliases)

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import json
+import pickle
+from dataclasses import FrozenInstanceError, dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from services.chassis.settings import (
+    Mode,
+    Secret,
+    ServiceSettings,
+    SettingsError,
+    read,
+    whole,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShopSettings(ServiceSettings):
+    SERVICE: ClassVar[str] = "shop"
+    port: int = field(default=9001, metadata=read(whole(1, 65_535), "a TCP port"))
+    shelves: int = field(default=3, metadata=read(whole(1, 9), "1-9 shelves"))
+
+
+PRODUCTION = {
+    "KEYTURN_MODE": "production",
+    "KEYTURN_DATABASE_URL": "postgresql+psycopg://u:kV9xQ2mZr7tLw4Bn@db/vault",
+    "KEYTURN_KAFKA_SERVERS": "k1:9093",
+    "KEYTURN_KAFKA_SECURITY": "SSL",
+    "KEYTURN_INSTALLATION": "0192",
+    "KEYTURN_ALLOWED_HOSTS": "vault.internal, vault",
+    "KEYTURN_HOST": "10.0.0.5",
+    "KEYTURN_TRUSTED_PROXIES": "10.0.0.1",
+}
+
+
+def test_nothing_set_gives_the_embedded_defaults() -> None:
+    settings = ShopSettings.from_environ({})
+    assert settings.mode is Mode.EMBEDDED
+    assert settings.database_url is None
+    assert settings.port == 9001
+    assert settings.serves_docs
+    assert "127.0.0.1" in settings.hosts
+
+
+def test_own_variable_wins_over_the_shared_one() -> None:
+    environ = {"KEYTURN_PORT": "7000", "KEYTURN_SHOP_PORT": "7001"}
+    assert ShopSettings.from_environ(environ).port == 7001
+    assert ShopSettings.from_environ({"KEYTURN_PORT": "7000"}).port == 7000
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("KEYTURN_PORT", "hunter2hunter2"),
+        ("KEYTURN_PORT", "70000"),
+        ("KEYTURN_PORT", "-1"),
+        ("KEYTURN_PORT", "٣"),
+        ("KEYTURN_MODE", "hunter2hunter2"),
+        ("KEYTURN_DEMONSTRATION", "hunter2hunter2"),
+        ("KEYTURN_VAULT_URL", "ftp://hunter2hunter2"),
+        ("KEYTURN_VAULT_URL", "http://u:hunter2hunter2@host"),
+        ("KEYTURN_SHOP_SHELVES", "hunter2hunter2"),
+    ],
+)
+def test_a_wrong_value_names_the_variable_and_never_the_value(
+    variable: str, value: str
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        ShopSettings.from_environ({variable: value})
+    assert caught.value.variable == variable
+    assert caught.value.fix
+    assert "hunter2" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_production_with_everything_set_starts_without_docs() -> None:
+    settings = ShopSettings.from_environ(PRODUCTION)
+    assert settings.hosts == ("vault.internal", "vault")
+    assert not settings.serves_docs
+
+
+@pytest.mark.parametrize(
+    ("change", "variable"),
+    [
+        ({"KEYTURN_DATABASE_URL": None}, "KEYTURN_SHOP_DATABASE_URL"),
+        ({"KEYTURN_KAFKA_SERVERS": None}, "KEYTURN_SHOP_KAFKA_SERVERS"),
+        ({"KEYTURN_ALLOWED_HOSTS": None}, "KEYTURN_SHOP_ALLOWED_HOSTS"),
+        ({"KEYTURN_ALLOWED_HOSTS": "*"}, "KEYTURN_ALLOWED_HOSTS"),
+        ({"KEYTURN_KAFKA_SECURITY": None}, "KEYTURN_KAFKA_SECURITY"),
+        ({"KEYTURN_DEMONSTRATION": "true"}, "KEYTURN_DEMONSTRATION"),
+        ({"KEYTURN_TRUSTED_PROXIES": None}, "KEYTURN_TLS_CERTIFICATE"),
+        ({"KEYTURN_AUDIT_URL": "http://audit:8403"}, "KEYTURN_SHOP_AUDIT_URL"),
+        ({"KEYTURN_DATABASE_URL": "postgresql://u:changeme@db/v"},
+         "KEYTURN_SHOP_DATABASE_URL"),
+        ({"KEYTURN_KAFKA_PASSWORD": "example-password-1234"},
+         "KEYTURN_SHOP_KAFKA_PASSWORD"),
+        ({"KEYTURN_KAFKA_PASSWORD": "short"}, "KEYTURN_SHOP_KAFKA_PASSWORD"),
+    ],
+)  # fmt: skip
+def test_production_refuses_to_start_without_protection(
+    change: dict[str, str | None], variable: str
+) -> None:
+    environ = {k: v for k, v in {**PRODUCTION, **change}.items() if v is not None}
+    with pytest.raises(SettingsError) as caught:
+        ShopSettings.from_environ(environ)
+    assert caught.value.variable == variable
+
+
+def test_keys_may_not_lie_inside_the_state() -> None:
+    with pytest.raises(SettingsError):
+        ShopSettings.from_environ(
+            {"KEYTURN_STATE_DIR": "data", "KEYTURN_KEYS_DIR": "data/keys"}
+        )
+
+
+@pytest.mark.parametrize("algorithms", ["none", "HS256", "RS256", "", "Ed25519,HS256"])
+def test_own_issuer_accepts_its_one_algorithm_only(algorithms: str) -> None:
+    with pytest.raises(SettingsError):
+        ShopSettings.from_environ({"KEYTURN_TOKEN_ALGORITHMS": algorithms})
+
+
+def test_a_secret_is_shown_nowhere() -> None:
+    secret = Secret("kV9xQ2mZr7tLw4Bn")
+    settings = ShopSettings.from_environ({"KEYTURN_KAFKA_PASSWORD": secret.reveal()})
+    for text in (repr(secret), str(secret), f"{secret:>20}", repr(settings)):
+        assert "kV9x" not in text
+    assert settings.kafka_password == secret
+    with pytest.raises(TypeError):
+        pickle.dumps(secret)
+
+
+def test_settings_do_not_change() -> None:
+    with pytest.raises(FrozenInstanceError):
+        ShopSettings().port = 1  # type: ignore[misc]
+
+
+def test_installation_comes_from_its_file_and_names_the_fix_when_missing(
+    tmp_path: Path,
+) -> None:
+    settings = ShopSettings(state_dir=tmp_path)
+    with pytest.raises(SettingsError, match=r"services\.vault init"):
+        _ = settings.installation_id
+    (tmp_path / "installation.json").write_text(json.dumps({"installation": "0192"}))
+    assert settings.issuer == "urn:keyturn:0192:issuer"
+    assert settings.audience == "urn:keyturn:0192"
