@@ -3,20 +3,21 @@
 
 It speaks the real protocol on loopback and has no durability at all: about 5 MB a
 partition, gone with the process, on a new random port at each start. The outbox is
-why losing it costs nothing (promise 3). Run: `python -m services.chassis.broker_embedded
-FILE`, which writes `{"bootstrap": "127.0.0.1:PORT"}` to FILE and stays.
+why losing it costs nothing (promise 3). Run as a module with a FILE: it writes
+`{"bootstrap": "127.0.0.1:PORT"}` to FILE and stays.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import signal
 import threading
 from pathlib import Path
 
 from confluent_kafka import Producer
+
+from contracts.events.topics import TOPICS
 
 
 class EmbeddedBroker:
@@ -25,8 +26,11 @@ class EmbeddedBroker:
     def __init__(self) -> None:
         # The handle owns the cluster: no reference, no broker.
         self._handle = Producer(
-            {"test.mock.num.brokers": 1, "log_level": 2, "statistics.interval.ms": 0}
+            {"test.mock.num.brokers": 1, "log_level": 0, "statistics.interval.ms": 0}
         )
+        for topic in TOPICS.values():
+            # Naming a topic creates it, with the mock's built-in 4 partitions.
+            self._handle.list_topics(topic, timeout=10)
         brokers = self._handle.list_topics(timeout=10).brokers.values()
         self.bootstrap = next(f"{b.host}:{b.port}" for b in brokers)
 
@@ -35,7 +39,7 @@ def write_address(path: Path, bootstrap: str) -> None:
     """Write the broker's address atomically: readers see the old or the new one."""
     draft = path.with_suffix(".new")
     draft.write_text(json.dumps({"bootstrap": bootstrap}), encoding="utf-8")
-    os.replace(draft, path)
+    draft.replace(path)
 
 
 def main() -> None:

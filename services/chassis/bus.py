@@ -67,6 +67,7 @@ class Publisher:
     def __init__(self, address: Address) -> None:
         self._address = address
         self._producer: AIOKafkaProducer | None = None
+        self._connected_to = ""
 
     async def publish(self, topic: str, messages: Sequence[Message]) -> None:
         """Return when the broker has acknowledged every message.
@@ -95,9 +96,12 @@ class Publisher:
             await _stop(producer)
 
     async def _connected(self) -> AIOKafkaProducer:
+        address = self._address()
+        if self._producer is not None and address != self._connected_to:
+            await self.abandon()  # the embedded broker came back elsewhere
         if self._producer is None:
             producer = AIOKafkaProducer(
-                bootstrap_servers=self._address(),
+                bootstrap_servers=address,
                 acks="all",
                 enable_idempotence=False,
                 max_request_size=MAX_REQUEST,
@@ -109,7 +113,7 @@ class Publisher:
             except BaseException:
                 await _stop(producer)
                 raise
-            self._producer = producer
+            self._producer, self._connected_to = producer, address
         return self._producer
 
 
@@ -120,6 +124,7 @@ class Subscriber:
         self._address = address
         self._topics = tuple(topics)
         self._consumer: AIOKafkaConsumer | None = None
+        self._connected_to = ""
 
     async def seek(self, offsets: Mapping[tuple[str, int], int]) -> None:
         """Connect and position every partition: at its offset, or at the beginning.
@@ -131,8 +136,9 @@ class Subscriber:
         await self.abandon()
         try:
             async with asyncio.timeout(BOUND_SECONDS):
+                self._connected_to = self._address()
                 consumer = AIOKafkaConsumer(
-                    bootstrap_servers=self._address(),
+                    bootstrap_servers=self._connected_to,
                     enable_auto_commit=False,
                     auto_offset_reset="none",
                     fetch_max_wait_ms=FETCH_WAIT_MS,
@@ -167,11 +173,15 @@ class Subscriber:
 
         Raises:
             BusUnavailable: The broker does not answer, or `seek` was not called.
-            OffsetLost: The broker lost what was at a position.
+            OffsetLost: The broker lost what was at a position, or was replaced.
         """
         consumer = self._consumer
         if consumer is None:
             raise BusUnavailable("not connected")
+        if self._address() != self._connected_to:
+            # A dead broker is only silence to the consumer: it would wait for ever.
+            await self.abandon()
+            raise OffsetLost("the broker was replaced")
         try:
             async with asyncio.timeout(BOUND_SECONDS + wait_seconds):
                 batches = await consumer.getmany(
@@ -195,7 +205,10 @@ class Subscriber:
 
 
 async def ensure_topics(address: Address, topics: Sequence[str], copies: int) -> None:
-    """Create the topics that do not exist.
+    """Create the topics that do not exist, on a real Kafka.
+
+    The embedded broker makes a topic when it is first named, and answers no
+    CreateTopics.
 
     Args:
         address: The broker's address.
@@ -213,9 +226,13 @@ async def ensure_topics(address: Address, topics: Sequence[str], copies: int) ->
             await admin.start()
             missing = set(topics) - set(await admin.list_topics())
             for topic in sorted(missing):
-                with contextlib.suppress(TopicAlreadyExistsError):
-                    await admin.create_topics([NewTopic(topic, PARTITIONS, copies)])
-    except (KafkaError, TimeoutError, OSError) as exc:
+                made = await admin.create_topics([NewTopic(topic, PARTITIONS, copies)])
+                # aiokafka raises nothing here: the codes stand in the answer.
+                code = made.topic_errors[0][1]
+                if code not in (0, TopicAlreadyExistsError.errno):
+                    raise BusUnavailable(f"the broker refused a topic: error {code}")
+    except (KafkaError, TimeoutError, OSError, AttributeError) as exc:
+        # AttributeError: a broker without a controller, such as the embedded one.
         raise BusUnavailable("the broker does not answer") from exc
     finally:
         with contextlib.suppress(KafkaError, OSError, TimeoutError):
