@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+# Keyturn's commands. `make` alone lists them.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PY := $(BIN)/python
+STAMP := $(VENV)/.ready
+
+#: State and keys of `make run`; ports of the three services.
+STATE ?= .keyturn
+KEYS ?= .keyturn-keys
+VAULT_PORT ?= 8401
+TRANSFER_PORT ?= 8402
+AUDIT_PORT ?= 8403
+#: Customers in the demonstration; empty means all of them.
+LIMIT ?=
+#: Tests to run: `make test T=tests/unit`.
+T ?= tests
+WORLD := build/scaled
+
+PORTS := --vault-port $(VAULT_PORT) --transfer-port $(TRANSFER_PORT) --audit-port $(AUDIT_PORT)
+LIMITED := $(if $(LIMIT),--limit $(LIMIT))
+
+##@ Run
+
+.PHONY: run
+run: $(STAMP) ## Start Keyturn, run the demonstration, serve until Ctrl-C
+	@exec $(PY) -m deploy.demo run --state $(STATE) --keys $(KEYS) $(PORTS) $(LIMITED)
+
+.PHONY: demo
+demo: $(STAMP) ## The demonstration on fresh state under build/demo/, then stop; 0 only if all was verified
+	@exec $(PY) -m deploy.demo once --dir build/demo $(LIMITED)
+
+##@ Test
+
+.PHONY: test
+test: $(STAMP) ## All tests on the embedded default (SQLite, embedded broker)
+	$(BIN)/pytest $(T)
+
+.PHONY: test-scaled
+test-scaled: $(STAMP) ## Integration and end-to-end tests and the demonstration on PostgreSQL and Apache Kafka
+	$(PY) -m deploy.worlds run --dir $(WORLD) -- bash -c '$(BIN)/pytest tests/integration tests/crash tests/e2e && $(PY) -m deploy.demo once --scaled --dir build/demo-scaled $(LIMITED)'
+
+##@ Check
+
+.PHONY: check
+check: $(STAMP) fmt-check lint types walls sizes contracts-check lock-check ## Format, lint, types, walls, sizes, generated contracts, lock
+
+.PHONY: fmt
+fmt: $(STAMP) ## Format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix-only --quiet .
+
+.PHONY: fmt-check
+fmt-check: $(STAMP)
+	$(BIN)/ruff format --check .
+
+.PHONY: lint
+lint: $(STAMP)
+	$(BIN)/ruff check .
+
+.PHONY: types
+types: $(STAMP)
+	$(BIN)/mypy
+
+.PHONY: walls
+walls: $(STAMP)
+	$(BIN)/lint-imports --no-cache
+
+.PHONY: sizes
+sizes:
+	@long=$$(git ls-files -co --exclude-standard '*.py' | xargs wc -l | awk '$$1 > 400 && $$2 != "total"'); \
+	if [ -n "$$long" ]; then echo "over 400 lines:"; echo "$$long"; exit 1; fi
+	@bare=$$(git ls-files -co --exclude-standard '*.py' | xargs grep -L -m1 'SPDX-License-Identifier' || true); \
+	if [ -n "$$bare" ]; then echo "no SPDX line:"; echo "$$bare"; exit 1; fi
+
+.PHONY: contracts
+contracts: $(STAMP) ## Generate OpenAPI, AsyncAPI, schemas and rule packs into contracts/
+	$(PY) -m deploy.contracts
+
+.PHONY: contracts-check
+contracts-check: $(STAMP)
+	$(PY) -m deploy.contracts --check
+
+.PHONY: lock
+lock: $(STAMP) ## Compile requirements/*.lock from the *.in files
+	bash requirements/compile.sh $(BIN)/uv
+
+.PHONY: lock-check
+lock-check: $(STAMP)
+	bash requirements/compile.sh $(BIN)/uv --check
+
+##@ Tidy
+
+.PHONY: clean
+clean: ## Remove build/ (never the state of `make run`)
+	rm -rf build
+
+.PHONY: help
+help: ## List the commands
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(STAMP): requirements/dev.lock requirements/install.lock pyproject.toml
+	@echo "Setting up $(VENV) (hash-pinned, from PyPI)"
+	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/install.lock
+	@$(BIN)/uv pip sync --quiet --python $(PY) --require-hashes requirements/dev.lock
+	@$(BIN)/uv pip install --quiet --python $(PY) --no-deps --no-build-isolation -e .
+	@touch $@
