@@ -1,0 +1,280 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs the embedded default: broker, audit, vault, transfer and worker as processes.
+
+Owns the processes and nothing in them: what they know they read from their settings
+and the state directory. A process that dies is started again, more slowly each time;
+one that keeps dying stops the whole, with the end of its log.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import httpx
+
+START_SECONDS: Final = 30.0
+STOP_SECONDS: Final = 10.0
+MAX_DEATHS: Final = 5  # within DEATH_WINDOW_SECONDS
+DEATH_WINDOW_SECONDS: Final = 60.0
+
+
+class StartFailed(Exception):  # noqa: N818 - it names what happened
+    """The installation did not start; the message says which part, and why."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an installation lives.
+
+    Attributes:
+        state: Databases, log, locks; backed up apart from `keys`.
+        keys: Root key and seeds.
+        vault_port, transfer_port, audit_port: TCP ports on loopback.
+        environ: Settings beyond these, `KEYTURN_...`.
+    """
+
+    state: Path
+    keys: Path
+    vault_port: int = 8401
+    transfer_port: int = 8402
+    audit_port: int = 8403
+    environ: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def vault_url(self) -> str:
+        """Base URL of the vault."""
+        return f"http://127.0.0.1:{self.vault_port}"
+
+    @property
+    def transfer_url(self) -> str:
+        """Base URL of transfer."""
+        return f"http://127.0.0.1:{self.transfer_port}"
+
+    @property
+    def audit_url(self) -> str:
+        """Base URL of audit."""
+        return f"http://127.0.0.1:{self.audit_port}"
+
+    def settings(self) -> dict[str, str]:
+        """The environment of every process of this installation."""
+        return {
+            **os.environ,
+            "KEYTURN_STATE_DIR": str(self.state),
+            "KEYTURN_KEYS_DIR": str(self.keys),
+            "KEYTURN_VAULT_PORT": str(self.vault_port),
+            "KEYTURN_TRANSFER_PORT": str(self.transfer_port),
+            "KEYTURN_AUDIT_PORT": str(self.audit_port),
+            "KEYTURN_VAULT_URL": self.vault_url,
+            "KEYTURN_TRANSFER_URL": self.transfer_url,
+            "KEYTURN_AUDIT_URL": self.audit_url,
+            **self.environ,
+        }
+
+
+@dataclass(frozen=True)
+class Part:
+    """One process: its name, its command, and where it says that it is ready."""
+
+    name: str
+    command: tuple[str, ...]
+    ready: str | Path
+
+
+def parts(place: Place) -> list[Part]:
+    """The processes of an installation in the order of their start."""
+    python = sys.executable
+    broker = place.state / "broker.json"
+    found = [
+        Part("vault", (python, "-m", "services.vault", "serve"), place.vault_url),
+        Part("audit", (python, "-m", "services.audit", "serve"), place.audit_url),
+        Part(
+            "transfer", (python, "-m", "services.transfer", "serve"), place.transfer_url
+        ),
+        Part("worker", (python, "-m", "services.transfer", "worker"), ""),
+    ]
+    if "KEYTURN_KAFKA_SERVERS" not in place.environ:
+        module = "services.chassis.broker_embedded"
+        found.insert(0, Part("broker", (python, "-m", module, str(broker)), broker))
+    return found
+
+
+class Supervisor:
+    """Starts, watches, restarts and stops the processes of one installation."""
+
+    def __init__(
+        self, place: Place, say: Callable[[str], None] = lambda _line: None
+    ) -> None:
+        self.place = place
+        self._say = say
+        self._parts = {part.name: part for part in parts(place)}
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._deaths: dict[str, list[float]] = {}
+        self._lock = threading.RLock()
+        self._stopping = threading.Event()
+        self._watcher: threading.Thread | None = None
+        self.failure: str | None = None
+
+    def prepare(self) -> None:
+        """Make keys, databases and service credentials; idempotent.
+
+        Raises:
+            StartFailed: A service refused; the message is its own.
+        """
+        for folder in (self.place.state, self.place.keys, self.place.state / "logs"):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for service in ("vault", "audit", "transfer"):
+            done = subprocess.run(  # noqa: S603 - our own interpreter and module
+                (sys.executable, "-m", f"services.{service}", "init"),
+                env=self.place.settings(),
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            if done.returncode != 0:
+                why = done.stderr.strip() or done.stdout.strip()
+                raise StartFailed(f"{service} init: {why}")
+
+    def start(self) -> None:
+        """Start every process and wait until each answers.
+
+        Raises:
+            StartFailed: One did not become ready in time; all are stopped again.
+        """
+        (self.place.state / "broker.json").unlink(missing_ok=True)
+        try:
+            for part in self._parts.values():
+                self._spawn(part)
+                self._await_ready(part)
+        except StartFailed:
+            self.stop()
+            raise
+        self._watcher = threading.Thread(target=self._watch, daemon=True)
+        self._watcher.start()
+
+    def stop(self) -> None:
+        """Stop every process in reverse order, gently, then by force."""
+        self._stopping.set()
+        if self._watcher is not None:
+            self._watcher.join()
+        for name in reversed(list(self._running)):
+            process = self._running.pop(name)
+            if process.poll() is None:
+                process.terminate()
+                try:
+                    process.wait(STOP_SECONDS)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+        (self.place.state / "processes.json").unlink(missing_ok=True)
+
+    @contextmanager
+    def running(self) -> Iterator[Supervisor]:
+        """Prepare, start, and stop at the end."""
+        self.prepare()
+        self.start()
+        try:
+            yield self
+        finally:
+            self.stop()
+
+    def pid(self, name: str) -> int:
+        """The process id of a part."""
+        with self._lock:
+            return self._running[name].pid
+
+    def kill(self, name: str) -> None:
+        """Kill a part with SIGKILL; the watcher starts it again."""
+        with suppress(ProcessLookupError):
+            os.kill(self.pid(name), signal.SIGKILL)
+
+    def await_all_ready(self) -> None:
+        """Wait until every part answers, also after a restart.
+
+        Raises:
+            StartFailed: One did not become ready in time.
+        """
+        for part in self._parts.values():
+            self._await_ready(part)
+
+    # --- private -----------------------------------------------------------
+
+    def _spawn(self, part: Part) -> None:
+        log = (self.place.state / "logs" / f"{part.name}.log").open("ab")
+        with log, self._lock:
+            self._running[part.name] = subprocess.Popen(  # noqa: S603 - our own modules
+                part.command,
+                env=self.place.settings(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C reaches the supervisor alone
+            )
+            pids = {name: process.pid for name, process in self._running.items()}
+        draft = self.place.state / "processes.json.new"
+        draft.write_text(json.dumps(pids), encoding="utf-8")
+        draft.replace(self.place.state / "processes.json")
+
+    def _await_ready(self, part: Part) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if _is_ready(part):
+                return
+            process = self._running[part.name]
+            if self._watcher is None and process.poll() is not None:
+                raise StartFailed(
+                    f"{part.name} ended with {process.returncode}:\n{self._tail(part)}"
+                )
+            time.sleep(0.05)
+        raise StartFailed(f"{part.name} did not answer:\n{self._tail(part)}")
+
+    def _tail(self, part: Part) -> str:
+        path = self.place.state / "logs" / f"{part.name}.log"
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        return "\n".join(lines[-8:])
+
+    def _watch(self) -> None:
+        while not self._stopping.wait(0.1):
+            for name, process in list(self._running.items()):
+                if process.poll() is not None and not self._revive(name):
+                    return
+
+    def _revive(self, name: str) -> bool:
+        now = time.monotonic()
+        deaths = [
+            at for at in self._deaths.get(name, []) if now - at < DEATH_WINDOW_SECONDS
+        ]
+        deaths.append(now)
+        self._deaths[name] = deaths
+        if len(deaths) > MAX_DEATHS:
+            self.failure = f"{name} keeps ending:\n{self._tail(self._parts[name])}"
+            self._say(self.failure)
+            return False
+        self._say(f"{name} ended; starting it again")
+        if self._stopping.wait(0.2 * (len(deaths) - 1)):
+            return False
+        if name == "broker":
+            (self.place.state / "broker.json").unlink(missing_ok=True)
+        self._spawn(self._parts[name])
+        return True
+
+
+def _is_ready(part: Part) -> bool:
+    if isinstance(part.ready, Path):
+        return part.ready.exists()
+    if not part.ready:
+        return True
+    try:
+        return httpx.get(f"{part.ready}/readyz", timeout=2.0).status_code == 200
+    except httpx.HTTPError:
+        return False
