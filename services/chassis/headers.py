@@ -41,6 +41,7 @@ DOCS_CSP = (
 """Policy of the documentation pages: nothing inline, nothing foreign."""
 
 _HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(:[0-9]{1,5})?")
+MAX_HEADER_BYTES = 32_768
 _ONCE = ("host", "content-length", "authorization", "content-type", "transfer-encoding")
 
 
@@ -97,8 +98,12 @@ class Entrance:
         """Serve one connection.
 
         Raises:
-            Refusal: `bad-request`; the boundary around this one answers it.
+            Refusal: `bad-request` or `header-too-large`; the boundary around this one
+                answers it.
         """
+        size = sum(len(name) + len(value) for name, value in scope.get("headers", ()))
+        if size > MAX_HEADER_BYTES:
+            raise Refusal(problems.HEADER_TOO_LARGE)
         if scope["type"] == "http" and not self._is_plain(Headers(scope=scope)):
             raise Refusal(problems.BAD_REQUEST)
         await self._app(scope, receive, send)

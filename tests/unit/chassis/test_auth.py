@@ -32,6 +32,7 @@ from services.chassis.auth import (
     unguarded_routes,
 )
 from services.chassis.body import Body, StrictRouter
+from services.chassis.serve import TELEMETRY_OFF
 from services.chassis.settings import Secret
 from tests.fakes.clock import SettableClock
 
@@ -340,7 +341,7 @@ def make_app(clock: SettableClock) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
-        telemetry={"traces": False, "metrics": False, "logs": False},
+        telemetry=TELEMETRY_OFF,
         middleware=[Middleware(problem_json.ProblemBoundary)],
     )
     problem_json.install(app)

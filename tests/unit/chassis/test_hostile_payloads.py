@@ -28,6 +28,7 @@ from services.chassis.body import (
     read_form,
 )
 from services.chassis.headers import Entrance, RequestFrame
+from services.chassis.serve import TELEMETRY_OFF
 
 CANARY = "zhang-san-13800138000"
 
@@ -68,7 +69,7 @@ def make_app() -> FastAPI:
 
     app = FastAPI(
         redirect_slashes=False,
-        telemetry={"traces": False, "metrics": False, "logs": False},
+        telemetry=TELEMETRY_OFF,
         middleware=[
             Middleware(RequestFrame, new_id=uuid4),
             Middleware(problem_json.ProblemBoundary),

@@ -21,6 +21,7 @@ from contracts.problems import Fault, Problem, Refusal
 from services.chassis import problem_json, telemetry
 from services.chassis.body import Body, StrictRouter, Text
 from services.chassis.headers import API_HEADERS, RequestFrame
+from services.chassis.serve import TELEMETRY_OFF
 
 CANARY = "zhang-san"
 
@@ -90,7 +91,7 @@ def make_app() -> FastAPI:
         return StreamingResponse(chunks())
 
     app = FastAPI(
-        telemetry={"traces": False, "metrics": False, "logs": False},
+        telemetry=TELEMETRY_OFF,
         middleware=[
             Middleware(RequestFrame, new_id=uuid4),
             Middleware(problem_json.ProblemBoundary),
