@@ -14,6 +14,9 @@ from types import MappingProxyType
 
 from contracts.problems.access import *  # noqa: F403 - the registry is one namespace
 from contracts.problems.problem import Problem as Problem
+from contracts.problems.refusal import ExtraValue as ExtraValue
+from contracts.problems.refusal import Fault as Fault
+from contracts.problems.refusal import Refusal as Refusal
 from contracts.problems.request import *  # noqa: F403
 from contracts.problems.state import *  # noqa: F403
 

@@ -47,19 +47,22 @@ ALLOWED_KEYS = frozenset(
 
 _SAFE_VALUE = re.compile(r"[A-Za-z0-9_.:/{}\-]{0,160}")
 _EVENT_NAME = re.compile(r"[a-z_]+(\.[a-z_]+)*")
-_OURS = ("services", "contracts")
+_ROOT = Path(__file__).parents[2]
+_OURS = ("services", "contracts", "deploy", "tests")
 
 
 def location(traceback: TracebackType | None) -> str:
     """Return `file:line` of the innermost frame of our own code, else of any code."""
     place = ""
+    found = False
     while traceback is not None:
-        frame = traceback.tb_frame
-        parts = Path(frame.f_code.co_filename).parts
-        ours = next((i for i, part in enumerate(parts) if part in _OURS), None)
-        if ours is not None or not place.startswith(_OURS):
-            name = "/".join(parts[ours:] if ours is not None else parts[-2:])
-            place = f"{name}:{traceback.tb_lineno}"
+        path = Path(traceback.tb_frame.f_code.co_filename)
+        inside = path.is_relative_to(_ROOT)
+        parts = path.relative_to(_ROOT).parts if inside else path.parts[-2:]
+        ours = inside and parts[0] in _OURS
+        if ours or not found:
+            place = f"{'/'.join(parts)}:{traceback.tb_lineno}"
+        found = found or ours
         traceback = traceback.tb_next
     return place
 

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which token a route needs. A route that says nothing stops the start.
+
+Guards look at routes, never at URLs: a path or host decides nothing here.
+"""
+# Annotations are evaluated here: FastAPI reads those of `Requirement.__call__`.
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, Request, Security
+from fastapi.dependencies.models import Dependant
+from fastapi.openapi.models import OAuthFlowClientCredentials, OAuthFlows
+from fastapi.routing import iter_route_contexts
+from fastapi.security import OAuth2
+
+from contracts import problems
+from contracts import scopes as scope_names
+from contracts.problems import Refusal
+from contracts.scopes import Scope
+from services.chassis.auth.tokens import Principal, TokenVerifier
+
+SCHEME_NAME = "keyturn"
+TOKEN_PATH = "/v1/token"  # noqa: S105 - an address
+_SCHEME = OAuth2(
+    scheme_name=SCHEME_NAME,
+    description="Access token of the vault's issuer, or of a configured OIDC issuer.",
+    flows=OAuthFlows(
+        clientCredentials=OAuthFlowClientCredentials(
+            tokenUrl=TOKEN_PATH,
+            scopes={scope.value: text for scope, text in scope_names.MEANINGS.items()},
+        )
+    ),
+    auto_error=False,
+)
+
+
+class Requirement:
+    """Dependency that lets a request in only with a token of all these scopes."""
+
+    def __init__(self, *needed: Scope) -> None:
+        self.needed = tuple(sorted(needed))
+
+    async def before_body(self, request: Request) -> None:
+        """Refuse before a byte of the body is read (`body.BeforeBody`)."""
+        await self._admit(request)
+
+    async def __call__(
+        self, request: Request, _header: Annotated[str | None, Security(_SCHEME)]
+    ) -> Principal:
+        """Return the caller.
+
+        Raises:
+            Refusal: `authentication-required`, `token-invalid`, `token-expired` or
+                `scope-missing`.
+        """
+        return await self._admit(request)
+
+    async def _admit(self, request: Request) -> Principal:
+        principal: Principal | None = getattr(request.state, "principal", None)
+        if principal is None:
+            verifier: TokenVerifier = request.app.state.verifier
+            principal = await verifier.verify(bearer_token(request))
+            request.state.principal = principal
+        missing = set(self.needed) - principal.scopes
+        if missing:
+            raise Refusal(
+                problems.SCOPE_MISSING, extra={"required_scopes": sorted(missing)}
+            )
+        return principal
+
+
+def bearer_token(request: Request) -> str:
+    """Return the token of `Authorization: Bearer <token>`. RFC 6750 §2.1.
+
+    Raises:
+        Refusal: `authentication-required` if there is none.
+    """
+    kind, _, token = request.headers.get("authorization", "").partition(" ")
+    if kind.lower() != "bearer" or not token.strip():
+        raise Refusal(problems.AUTHENTICATION_REQUIRED)
+    return token.strip()
+
+
+def require(*needed: Scope) -> Any:
+    """Guard a route: a valid token with all `needed` scopes.
+
+    `principal: Annotated[Principal, require(Scope.RECORDS_READ)]`. Without arguments
+    any valid token will do.
+    """
+    return Security(Requirement(*needed), scopes=[scope.value for scope in needed])
+
+
+def _public() -> None:
+    """Mark a route that answers without a token."""
+
+
+def public() -> Any:
+    """Mark a route as public: `dependencies=[public()]`."""
+    return Depends(_public)
+
+
+def unguarded_routes(app: FastAPI) -> list[str]:
+    """Return `METHODS path` of every route that is neither guarded nor public."""
+    return [
+        f"{','.join(sorted(context.methods or ()))} {context.path}"
+        for context in iter_route_contexts(app.routes)
+        if not _is_marked(getattr(context, "dependant", None))
+    ]
+
+
+def public_routes(app: FastAPI) -> list[str]:
+    """Return `METHODS path` of every route that answers without a token."""
+    return [
+        f"{','.join(sorted(context.methods or ()))} {context.path}"
+        for context in iter_route_contexts(app.routes)
+        if _public in _calls(getattr(context, "dependant", None))
+    ]
+
+
+def _is_marked(dependant: Dependant | None) -> bool:
+    return any(
+        call is _public or isinstance(call, Requirement) for call in _calls(dependant)
+    )
+
+
+def _calls(dependant: Dependant | None) -> Iterator[Any]:
+    if dependant is not None:
+        yield dependant.call
+        for inner in dependant.dependencies:
+            yield from _calls(inner)
