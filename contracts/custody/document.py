@@ -173,6 +173,26 @@ def _no_float(_text: str) -> Any:
     raise DocumentMalformed("a number that is no integer")
 
 
+def parse_document(
+    kind: type[AnyDocument], raw: bytes, *, optional: str = ""
+) -> AnyDocument:
+    """Read a document that already is in its canonical bytes.
+
+    Args:
+        kind: Which document it must be.
+        raw: The bytes.
+        optional: As for `canonical_document`.
+
+    Raises:
+        DocumentMalformed: Not canonical, of another kind, or out of its bounds.
+    """
+    document = validated(kind, read_canonical(raw))
+    # A member left out for its default, or under a second name, is another spelling.
+    if canonical_document(document, optional=optional) != raw:
+        raise DocumentMalformed("a member has another spelling than its canonical one")
+    return document
+
+
 def validated(kind: type[AnyDocument], members: dict[str, Any]) -> AnyDocument:
     """Return the document of already read members.
 

@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Any, Final, TypeAlias
 
 from contracts.custody.decision import FrozenDecision
-from contracts.custody.document import DocumentMalformed, parse_instant
+from contracts.custody.document import DocumentMalformed, parse_document, parse_instant
 from contracts.custody.officers import BUYER_ROLES, SELLER_ROLES, OfficerKey, Role
 from contracts.custody.plan import Plan, Profile, canonical_bytes, plan_hash
 from contracts.custody.signing import (
@@ -24,7 +24,6 @@ from contracts.custody.signing import (
     Approval,
     Release,
     Signed,
-    parse_signed,
 )
 from contracts.dsse import EnvelopeMalformed, EnvelopeUnverified, verify_envelope
 
@@ -158,7 +157,7 @@ class _Check:
         keys = {key_id: officer.public_key for key_id, officer in self.officers.items()}
         try:
             signed = verify_envelope(envelope, keys, payload_type)
-            document = parse_signed(kind, signed.payload)
+            document = parse_document(kind, signed.payload)
         except EnvelopeMalformed as exc:
             raise MandateRefused(Refusal.ENVELOPE_MALFORMED) from exc
         except EnvelopeUnverified as exc:

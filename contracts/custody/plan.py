@@ -28,8 +28,8 @@ from contracts.custody.document import (
     canonical_document,
     digest,
     parse_day,
+    parse_document,
     read_canonical,
-    validated,
 )
 
 
@@ -201,13 +201,9 @@ def parse_plan(raw: bytes) -> Plan:
         DocumentMalformed: Not canonical, a member unknown, missing, twice or out
             of bounds, or `fields` used, which is reserved.
     """
-    members = read_canonical(raw)
-    if "fields" in members:
+    if "fields" in read_canonical(raw):
         raise DocumentMalformed("fields: reserved until field-level scope is built")
-    plan = validated(Plan, members)
-    if canonical_bytes(plan) != raw:
-        raise DocumentMalformed("a member has another spelling than its canonical one")
-    return plan
+    return parse_document(Plan, raw, optional="as_of")
 
 
 def plan_hash(raw: bytes) -> str:

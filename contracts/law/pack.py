@@ -16,11 +16,9 @@ from contracts.custody.document import (
     Code,
     Day,
     Document,
-    DocumentMalformed,
     canonical_document,
     digest,
-    read_canonical,
-    validated,
+    parse_document,
 )
 from contracts.custody.plan import DealType, Path
 
@@ -203,10 +201,7 @@ def parse_pack(raw: bytes) -> RulePack:
         DocumentMalformed: Not canonical, or a member unknown, missing or out of
             bounds.
     """
-    pack = validated(RulePack, read_canonical(raw))
-    if pack_bytes(pack) != raw:
-        raise DocumentMalformed("a member has another spelling than its canonical one")
-    return pack
+    return parse_document(RulePack, raw)
 
 
 def rule_pack_hash(raw: bytes) -> str:
