@@ -255,7 +255,7 @@ def _is_objected(criteria: Criteria, facts: FolioFacts) -> bool:
 def _concerns(criteria: Criteria, objection: Objection, class_: str) -> bool:
     if objection.classes and class_ not in objection.classes:
         return False
-    if objection.recipient is None and objection.handover is None:
+    if not objection.recipient and not objection.handover:
         return True
     return (
         objection.recipient == criteria.buyer or objection.handover == criteria.handover
@@ -281,7 +281,7 @@ def _is_standing(criteria: Criteria, consent: Consent, last: datetime | None) ->
         and consent.withdrawn_at is None
         and consent.given_at < criteria.day_ends
         and (last is None or consent.given_at > last)
-        and consent.handover in (None, criteria.handover)
+        and consent.handover in ("", criteria.handover)
     )
 
 

@@ -25,7 +25,7 @@ class Consent(NamedTuple):
         kind: `separate`, or another kind such as one bundled with general terms.
         given_at: With a time zone.
         withdrawn_at: With a time zone; None while it was not withdrawn.
-        handover: None, or the only handover it was given for.
+        handover: The only handover it was given for; empty for any.
     """
 
     recipient: str
@@ -33,7 +33,7 @@ class Consent(NamedTuple):
     kind: str
     given_at: datetime
     withdrawn_at: datetime | None = None
-    handover: str | None = None
+    handover: str = ""
 
 
 class Objection(NamedTuple):
@@ -43,15 +43,17 @@ class Objection(NamedTuple):
     recipient that it names, and against all if it names neither.
 
     Attributes:
-        given_at: With a time zone.
+        objected_at: With a time zone.
         withdrawn_at: With a time zone; None while it was not taken back.
+        recipient: A party; empty if it names none.
+        handover: A handover; empty if it names none.
         classes: The classes it names; empty for all.
     """
 
-    given_at: datetime
+    objected_at: datetime
     withdrawn_at: datetime | None = None
-    recipient: str | None = None
-    handover: str | None = None
+    recipient: str = ""
+    handover: str = ""
     classes: frozenset[str] = frozenset()
 
 

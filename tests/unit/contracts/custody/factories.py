@@ -7,7 +7,7 @@ import hashlib
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from nacl.signing import SigningKey
 
@@ -93,7 +93,10 @@ class Signer:
 
 
 def signer(
-    role: str, party: str, person: str | None = None, use: str = "sign"
+    role: str,
+    party: str,
+    person: str | None = None,
+    use: Literal["sign", "login"] = "sign",
 ) -> Signer:
     person = person or f"{role.lower()}-1"
     seed = hashlib.sha256(f"{role} {party} {person} {use}".encode()).digest()

@@ -47,7 +47,7 @@ def pack_with(**changed: object) -> RulePack:
     for name in ("inactivity_months", "admin_only_bases"):
         if name in changed:
             members["rules"]["retention"][name] = changed[name]
-    members["paths"].update(changed.get("paths", {}))  # type: ignore[arg-type]
+    members["paths"].update(changed.get("paths", {}))
     return RulePack.model_validate(members)
 
 
@@ -339,7 +339,7 @@ INSTANTS = st.integers(0, 90 * 24).map(
 )
 CLASSES = st.frozensets(st.sampled_from(sorted(ALL)))
 RECIPIENTS = st.sampled_from(["buyer-co", "else-co"])
-HANDOVERS = st.sampled_from([None, HANDOVER, OTHER_HANDOVER])
+HANDOVERS = st.sampled_from(["", HANDOVER, OTHER_HANDOVER])
 CONSENTS = st.builds(
     Consent,
     recipient=RECIPIENTS,
@@ -351,9 +351,9 @@ CONSENTS = st.builds(
 )
 OBJECTIONS = st.builds(
     Objection,
-    given_at=INSTANTS,
+    objected_at=INSTANTS,
     withdrawn_at=st.none() | INSTANTS,
-    recipient=st.none() | RECIPIENTS,
+    recipient=st.just("") | RECIPIENTS,
     handover=HANDOVERS,
     classes=CLASSES,
 )
