@@ -67,25 +67,32 @@ class Checkpoint:
         return f"{self.origin}\n{self.size}\n{root}\n"
 
     @classmethod
-    def parse(cls, text: str) -> "Checkpoint":
+    def parse(cls, text: str, *, origin: str | None = None) -> "Checkpoint":
         """Read the text of a note; extension lines are not ours and are refused.
 
+        Args:
+            text: The signed text, with its final LF.
+            origin: What the checkpoint must name, when given.
+
         Raises:
-            CheckpointMalformed: The text is not a checkpoint in its one form.
+            CheckpointMalformed: The text is not a checkpoint in its one form, or of
+                another origin.
         """
         lines = text.split("\n")
         if len(lines) != 4 or lines[3]:
             raise CheckpointMalformed("a checkpoint has three lines")
-        origin, size, root = lines[:3]
+        named, size, root = lines[:3]
         # 19 digits hold 2^63 - 1; int() must never see a longer text.
         if not size.isascii() or not size.isdigit() or len(size) > 19:
             raise CheckpointMalformed("the size is not decimal")
         try:
-            checkpoint = cls(origin, int(size), base64text.decode(root))
+            checkpoint = cls(named, int(size), base64text.decode(root))
         except ValueError as exc:
             raise CheckpointMalformed("the root is not base64") from exc
         if checkpoint.text() != text:
             raise CheckpointMalformed("the size has leading zeros")
+        if origin is not None and named != origin:
+            raise CheckpointMalformed("the checkpoint is of another origin")
         return checkpoint
 
 
@@ -124,10 +131,7 @@ def open_checkpoint(
     keys = {v.verifier.public_key for v in opened.verified if v.verifier != log}
     if len(keys) < threshold:
         raise NoteUnverified("too few witnesses cosigned the checkpoint")
-    checkpoint = Checkpoint.parse(opened.text)
-    if checkpoint.origin != (log.name if origin is None else origin):
-        raise CheckpointMalformed("the checkpoint is of another origin")
-    return checkpoint
+    return Checkpoint.parse(opened.text, origin=log.name if origin is None else origin)
 
 
 class Cosigner:

@@ -52,6 +52,11 @@ class CompactRange:
         if any(len(node) != HASH_SIZE for node in self.hashes):
             raise RangeMalformed("a hash has 32 bytes")
 
+    @classmethod
+    def empty(cls) -> "CompactRange":
+        """Return the range of a tree without leaves."""
+        return cls()
+
     def append(self, leaf: bytes) -> "CompactRange":
         """Return the range with one more leaf hash."""
         return self.extend((leaf,))

@@ -51,7 +51,7 @@ def test_a_compact_range_extended_in_any_steps_has_the_same_root(
 
 
 def test_append_is_extend_by_one() -> None:
-    compact = merkle.CompactRange()
+    compact = merkle.CompactRange.empty()
     for size, leaf in enumerate(LEAVES[:70], start=1):
         compact = compact.append(leaf)
         assert compact.root() == naive_root(LEAVES[:size])
