@@ -1,135 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
 """An untouched evidence directory verifies; any tampering is named."""
 
-import base64
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 import typer
-from nacl.signing import SigningKey
+from proofbundle.tlogproof import verify_tlog_proof
+from tlog_scales.backend import make_backend
+from tlog_scales.reader import TilesReader
 from typer.testing import CliRunner
 
 from contracts import dsse
-from contracts.events import envelope
-from contracts.events.lane import LaneClosed, LaneOpened, LaneRetired
-from contracts.events.payload import EventDraft
 from contracts.log import merkle, tiles
 from contracts.log.checkpoint import Checkpoint, NoteSigner
-from contracts.log.edge import TileEdge
+from contracts.log.proof import TlogProof
 from services.cli.verify import verify, verify_directory
 from services.cli.verify_report import Level, Report
-
-ORIGIN = "keyturn.demo/2026"
-SIGNER = NoteSigner(ORIGIN, bytes(range(32)))
-OFFICER = bytes([7] * 32)
-OFFICER_KEY = bytes(SigningKey(OFFICER).verify_key)
-APPROVAL = "application/vnd.keyturn.approval.v1+json"
-
-
-class Lane:
-    """Writes a lane's events as a source does."""
-
-    def __init__(
-        self, digit: str, slot: str = "w1/records", service: str = "vault"
-    ) -> None:
-        self.id = digit * 32
-        self.slot = slot
-        self.source = envelope.source_urn("demo", service)
-        self.seq = 0
-        self.leaf = b""
-        self.pseqs: dict[str, int] = {}
-
-    def write(self, draft: EventDraft) -> bytes:
-        for party in draft.parties:
-            self.pseqs[party] = self.pseqs.get(party, 0) + 1
-        self.seq += 1
-        raw = envelope.encode(
-            source=self.source,
-            type_=draft.type,
-            time="2026-11-24T10:00:00.000Z",
-            classification=draft.classification,
-            lane=self.id,
-            seq=self.seq,
-            prev=self.leaf,
-            parties=[envelope.PartySeq(p, self.pseqs[p]) for p in draft.parties],
-            data=draft.data,
-        )
-        self.leaf = envelope.leaf_hash(raw)
-        return raw
-
-    def open(self, before: "Lane | None" = None) -> bytes:
-        leaf = base64.b64encode(before.leaf).decode() if before else ""
-        opened = LaneOpened(
-            slot=self.slot,
-            previous=before.id if before else "",
-            previous_seq=before.seq if before else 0,
-            previous_leaf=leaf,
-        )
-        return self.write(opened.draft())
-
-    def read(self, *parties: str) -> bytes:
-        return self.write(
-            EventDraft("org.keyturn.record.read.v1", "confidential", parties, {})
-        )
-
-    def close(self) -> bytes:
-        return self.write(LaneClosed(slot=self.slot).draft())
-
-
-def honest_entries(count: int = 600) -> list[bytes]:
-    """Three lanes: one that ends, its successor, and one beside them."""
-    first, other = Lane("a"), Lane("b", "w1/handovers", "transfer")
-    entries = [first.open(), other.open()]
-    while len(entries) < count // 2:
-        entries.append(first.read("seller"))
-        entries.append(other.read("seller", "buyer"))
-    entries.append(first.close())
-    second = Lane("c")
-    entries.append(second.open(first))
-    while len(entries) < count:
-        entries.append(second.read("seller"))
-    return entries
-
-
-def write_log(directory: Path, entries: Sequence[bytes], *, old: int = 0) -> None:
-    """Publish a static log; with `old`, also the partial tiles of that size."""
-    leaves = [merkle.leaf_hash(entry) for entry in entries]
-    edge = TileEdge()
-    for size in sorted({old, len(entries)}):
-        bundles = tiles.new_bundles(edge.size, size)
-        edge, new = edge.append(leaves[edge.size : size])
-        files = {tile.id.path: tile.octets for tile in new}
-        for bundle in bundles:
-            start = bundle.n * 256
-            part = entries[start : start + bundle.width]
-            files[bundle.path] = tiles.encode_bundle(part)
-        for path, octets in files.items():
-            target = directory / "log" / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(octets)
-    text = Checkpoint(ORIGIN, edge.size, edge.root()).text()
-    (directory / "log").mkdir(exist_ok=True)
-    (directory / "log" / "checkpoint").write_bytes(SIGNER.sign(text))
-    (directory / "log.vkey").write_text(SIGNER.vkey + "\n")
-    key = base64.b64encode(bytes(32)).decode()
-    sources = [{"service": s, "public_key": key} for s in ("vault", "transfer")]
-    (directory / "sources.json").write_text(
-        json.dumps({"installation": "demo", "sources": sources})
-    )
-
-
-def write_handover(directory: Path) -> None:
-    folder = directory / "handover"
-    folder.mkdir()
-    signed = dsse.sign_envelope(b'{"plan_hash":"x"}', APPROVAL, OFFICER)
-    (folder / "approval-1.dsse.json").write_bytes(signed)
-    key = base64.b64encode(OFFICER_KEY).decode()
-    officers = {"officers": [{"public_key": key, "role": "owner"}]}
-    (folder / "officers.json").write_text(json.dumps(officers))
+from tests.fakes.evidence import (
+    APPROVAL,
+    OFFICER,
+    ORIGIN,
+    SIGNER,
+    Lane,
+    honest_entries,
+    write_handover,
+    write_log,
+)
 
 
 @pytest.fixture(scope="module")
@@ -323,185 +222,15 @@ def test_files_that_nothing_covers_are_told(evidence: Path) -> None:
     assert [(f.level, f.rule) for f in report.findings] == [(Level.NOTICE, "uncovered")]
 
 
-# --- logs that are well signed, but whose entries do not add up --------------
-
-
-def test_a_gap_is_named_even_when_the_log_signs_it(tmp_path: Path) -> None:
-    entries = honest_entries()
-    report = report_of(tmp_path, entries[:100] + entries[101:])
-    assert failures(report) == {"gap", "party-gap"}
-    gap = next(f for f in report.findings if f.rule == "gap")
-    assert (gap.file, gap.index) == ("log/tile/entries/000", 101)
-
-
-def test_a_double_is_named(tmp_path: Path) -> None:
-    entries = honest_entries()
-    report = report_of(tmp_path, [*entries[:100], entries[50], *entries[100:]])
-    assert [(f.rule, f.index) for f in report.findings] == [("double", 100)]
-
-
-def test_a_swap_inside_a_lane_is_named(tmp_path: Path) -> None:
-    entries = honest_entries()
-    entries[100], entries[102] = entries[102], entries[100]
-    assert {"gap", "double"} <= failures(report_of(tmp_path, entries))
-
-
-def test_a_rewritten_event_breaks_the_chain(tmp_path: Path) -> None:
-    entries = honest_entries()
-    entries[100] = entries[100].replace(b"record.read", b"record.made")
-    report = report_of(tmp_path, entries)
-    assert [(f.rule, f.index) for f in report.findings] == [("chain", 102)]
-
-
-def test_an_entry_that_is_no_event_is_named(tmp_path: Path) -> None:
-    entries = honest_entries()
-    entries[100] = b"not an event"
-    report = report_of(tmp_path, entries)
-    assert ("unreadable", 100) in [(f.rule, f.index) for f in report.findings]
-    assert report.types["(unreadable)"] == 1
-
-
-def test_an_unreadable_event_in_the_chain_stops_nothing(tmp_path: Path) -> None:
-    lane = Lane("a")
-    entries = [lane.open(), lane.read()]
-    newer = lane.read().replace(b'"specversion":"1.0"', b'"specversion":"2.0"')
-    lane.leaf = merkle.leaf_hash(newer)
-    entries += [newer, lane.read(), lane.read()]
-    assert [f.rule for f in report_of(tmp_path, entries).findings] == ["unreadable"]
-
-
-def test_a_lane_must_begin_by_lane_opened(tmp_path: Path) -> None:
-    lane = Lane("a")
-    assert failures(report_of(tmp_path, [lane.read(), lane.read()])) == {"first-event"}
-
-
-def test_a_lane_opens_once(tmp_path: Path) -> None:
-    lane = Lane("a")
-    assert "opened-late" in failures(report_of(tmp_path, [lane.open(), lane.open()]))
-
-
-def test_nothing_follows_a_closed_or_retired_lane(tmp_path: Path) -> None:
-    lane = Lane("a")
-    entries = [lane.open(), lane.close(), lane.read()]
-    assert failures(report_of(tmp_path, entries)) == {"after-close"}
-
-
-def retire(by: Lane, lane: Lane, **changed: Any) -> bytes:
-    values = {
-        "slot": lane.slot,
-        "retired": lane.id,
-        "retired_seq": lane.seq,
-        "retired_leaf": base64.b64encode(lane.leaf).decode(),
-    }
-    return by.write(LaneRetired(**{**values, **changed}).draft())
-
-
-@pytest.mark.parametrize(
-    ("changed", "after", "rules"),
-    [
-        ({}, 0, set()),
-        ({}, 1, {"after-close"}),
-        ({"retired_seq": 9}, 0, {"predecessor-short"}),
-        ({"retired_leaf": "AAAA"}, 0, {"predecessor-leaf"}),
-        ({"retired": "f" * 32}, 0, {"predecessor-short"}),
-    ],
-    ids=["good", "goes-on", "short", "leaf", "missing"],
-)
-def test_a_retired_lane_ends_where_the_retirement_says(
-    tmp_path: Path, changed: dict[str, Any], after: int, rules: set[str]
-) -> None:
-    dead, by = Lane("a"), Lane("b", "w2/records")
-    entries = [dead.open(), dead.read(), by.open(), retire(by, dead, **changed)]
-    entries += [dead.read() for _ in range(after)]
-    assert failures(report_of(tmp_path, entries)) == rules
-
-
-def test_a_successor_may_come_before_its_predecessors_last_events(
+def test_a_gap_is_named_by_file_and_leaf_even_when_the_log_signs_it(
     tmp_path: Path,
 ) -> None:
-    first, second = Lane("a"), Lane("b")
-    entries = [first.open(), first.read(), first.read(), second.open(first)]
-    order = [entries[0], entries[3], entries[1], entries[2]]
-    assert report_of(tmp_path, order).ok
-
-
-def succession(change: Callable[[Lane], None], extra: int = 0) -> list[bytes]:
-    """A lane, and a successor that names it after `change` was done to it."""
-    first, second = Lane("a"), Lane("b")
-    entries = [first.open(), first.read(), first.read()]
-    tail = [first.read() for _ in range(extra)]
-    change(first)
-    return [*entries, *tail, second.open(first)]
-
-
-def back_two(lane: Lane) -> None:
-    lane.seq, lane.leaf = 1, merkle.leaf_hash(Lane("a").open())
-
-
-@pytest.mark.parametrize(
-    ("change", "rules"),
-    [
-        (lambda _: None, set()),
-        (back_two, {"restored"}),
-        (lambda lane: setattr(lane, "seq", 2), {"restored", "predecessor-leaf"}),
-        (lambda lane: setattr(lane, "seq", 4), {"predecessor-short"}),
-        (lambda lane: setattr(lane, "leaf", bytes(32)), {"predecessor-leaf"}),
-        (lambda lane: setattr(lane, "id", "f" * 32), {"predecessor-missing"}),
-    ],
-    ids=["good", "restored", "seq", "short", "leaf", "missing"],
-)
-def test_the_succession_of_lanes_is_checked(
-    tmp_path: Path, change: Callable[[Lane], None], rules: set[str]
-) -> None:
-    assert failures(report_of(tmp_path, succession(change))) == rules
-
-
-def test_a_successor_has_the_slot_and_source_of_its_predecessor(
-    tmp_path: Path,
-) -> None:
-    for second in (Lane("b", "w9/records"), Lane("b", service="transfer")):
-        first = Lane("a")
-        entries = [first.open(), second.open(first)]
-        assert failures(report_of(tmp_path, entries)) == {"predecessor-leaf"}
-
-
-def test_a_fork_and_a_slot_begun_twice_are_named(tmp_path: Path) -> None:
-    first = Lane("a")
-    start = [first.open(), first.read()]
-    forked = [*start, Lane("b").open(first), Lane("c").open(first)]
-    assert failures(report_of(tmp_path, forked)) == {"forked"}
-    again = [*start, Lane("b").open()]
-    assert failures(report_of(tmp_path, again)) == {"restored"}
-
-
-def test_events_of_strangers_are_named(tmp_path: Path) -> None:
-    foreign, silent = Lane("a"), Lane("b", service="audit")
-    foreign.source = envelope.source_urn("elsewhere", "vault")
-    for lane in (foreign, silent):
-        assert failures(report_of(tmp_path, [lane.open()])) == {"foreign-source"}
-
-
-def test_a_lane_has_one_source(tmp_path: Path) -> None:
-    mixed = Lane("a")
-    entries = [mixed.open()]
-    mixed.source = envelope.source_urn("demo", "transfer")
-    entries.append(mixed.read())
-    assert failures(report_of(tmp_path, entries)) == {"source-changed"}
-
-
-def test_a_hidden_event_of_a_party_is_named(tmp_path: Path) -> None:
-    lane = Lane("a")
-    entries = [lane.open(), lane.read("seller")]
-    lane.pseqs["seller"] = 5
-    entries.append(lane.read("seller"))
-    report = report_of(tmp_path, entries)
-    assert [(f.rule, f.index) for f in report.findings] == [("party-gap", 2)]
-
-
-def test_a_lane_event_with_another_payload_is_named(tmp_path: Path) -> None:
-    lane = Lane("a")
-    bad = lane.write(EventDraft(LaneOpened.TYPE, "internal", (), {"slot": 1}))
-    assert failures(report_of(tmp_path, [bad])) == {"unreadable"}
+    entries = honest_entries()
+    report = report_of(tmp_path, entries[:400] + entries[401:])
+    assert [(f.rule, f.file, f.index) for f in report.findings] == [
+        ("gap", "log/tile/entries/001", 400),
+        ("party-gap", "log/tile/entries/001", 400),
+    ]
 
 
 # --- handover documents -------------------------------------------------------
@@ -598,3 +327,20 @@ def test_text_from_the_evidence_is_never_markup(evidence: Path) -> None:
     run = CliRunner().invoke(APP, [str(evidence)], env={"COLUMNS": "200"})
     assert run.exit_code == 1
     assert "[red]x" in run.output
+
+
+# --- strangers' tools ---------------------------------------------------------
+
+
+def test_an_independent_client_reads_the_log_and_its_proof_convinces_another(
+    pristine: Path,
+) -> None:
+    reader = TilesReader(make_backend(str(pristine / "log")))
+    checkpoint = reader.get_checkpoint()
+    note = (pristine / "log/checkpoint").read_bytes()
+    for index in (0, 255, 256, 511, 599):
+        entry = reader.get_entry(index)
+        found = reader.get_inclusion_proof(index, checkpoint.size)
+        text = TlogProof(index, tuple(found.node_hashes), note).encode().decode()
+        verdict = verify_tlog_proof(text, entry, SIGNER.vkey, expected_origin=ORIGIN)
+        assert verdict["ok"] is True
