@@ -7,13 +7,15 @@ entries alone. Never sees tiles or signatures; feed it entries that were proven.
 
 import base64
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from nacl.signing import VerifyKey
 from pydantic import ValidationError
 
 from contracts.events.envelope import Event, EventMalformed, parse
+from contracts.events.head import Head
 from contracts.events.lane import LaneClosed, LaneOpened, LaneRetired
 from contracts.log.merkle import leaf_hash
 
@@ -28,14 +30,33 @@ class LaneFinding:
         rule: Short code: `unreadable`, `foreign-source`, `first-event`, `gap`,
             `double`, `chain`, `source-changed`, `after-close`, `party-gap`,
             `opened-late`, `predecessor-missing`, `predecessor-short`,
-            `predecessor-leaf`, `restored`, `forked`.
-        index: Leaf index of the entry that shows it.
+            `predecessor-leaf`, `restored`, `forked`,
+            `head-signature`, `head-leaf`, `head-missing`, `unheaded`.
+        index: Leaf index of the entry that shows it; None for a head of a lane that
+            the log does not hold.
         detail: One sentence. Holds lane ids and numbers, nothing of the payload.
     """
 
     rule: str
-    index: int
+    index: int | None
     detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignedHead:
+    """A source's signed claim that its lane holds `leaf` at `seq`.
+
+    Attributes:
+        lane: 32 lower hex digits.
+        seq: From 1.
+        leaf: Leaf hash, 32 bytes.
+        signature: Ed25519 by the source's key, 64 bytes; `contracts.events.head`.
+    """
+
+    lane: str
+    seq: int
+    leaf: bytes
+    signature: bytes
 
 
 @dataclass(slots=True)
@@ -107,9 +128,51 @@ class LaneChecker:
         self._check_siblings()
         for index, retired in self._retired:
             self._check_retired(index, retired)
-        return sorted(self._findings, key=lambda finding: finding.index)
+        return sorted(self._findings, key=lambda found: (found.index or 0, found.rule))
 
-    def _note(self, rule: str, index: int, detail: str) -> None:
+    def check_heads(
+        self, heads: Iterable[SignedHead], keys: Mapping[str, bytes]
+    ) -> None:
+        """Check, after the last entry, that each lane's end was signed by its source.
+
+        So whoever holds the log's key can still not make an entry in a source's name.
+
+        Args:
+            heads: Heads as the sources signed them, any number for a lane.
+            keys: Raw Ed25519 public key, 32 bytes, of each service.
+        """
+        covered: dict[str, int] = {}
+        for head in heads:
+            lane = self._lanes.get(head.lane)
+            if lane is None:
+                detail = f"lane {head.lane} has a head, but no entry"
+                self._note("head-missing", None, detail)
+            elif self._head_holds(lane, head, keys):
+                covered[lane.id] = max(head.seq, covered.get(lane.id, 0))
+        for lane in self._lanes.values():
+            if covered.get(lane.id, 0) < lane.seq:
+                detail = f"lane {lane.id} ends at {lane.seq} without its source's head"
+                self._note("unheaded", lane.last_index, detail)
+
+    def _head_holds(
+        self, lane: _Lane, head: SignedHead, keys: Mapping[str, bytes]
+    ) -> bool:
+        where = f"the head of lane {lane.id} at seq {head.seq}"
+        key = keys.get(lane.source.rsplit(":", 1)[1])
+        claim = Head(self._installation, head.lane, head.seq, head.leaf)
+        if key is None or not claim.verifies(head.signature, VerifyKey(key)):
+            detail = f"{where} is not signed by the lane's source"
+            self._note("head-signature", lane.last_index, detail)
+        elif head.seq > lane.seq:
+            detail = f"{where} is signed, the log ends at {lane.seq}"
+            self._note("head-missing", lane.last_index, detail)
+        elif lane.leaves.get(head.seq) != head.leaf:
+            self._note("head-leaf", lane.last_index, f"{where} names another leaf")
+        else:
+            return True
+        return False
+
+    def _note(self, rule: str, index: int | None, detail: str) -> None:
         self._findings.append(LaneFinding(rule, index, detail))
 
     def _follow(self, lane: _Lane, index: int, event: Event) -> None:

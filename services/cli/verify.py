@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`keyturn verify DIR`: check an evidence directory offline, with its keys alone.
 
-Owns the reading of the files; what must hold is decided in `contracts.log`. Never
+Owns what must hold between the files; `contracts.log` decides each rule. Never
 writes, never opens a connection, and believes no file that the signed root or a
 signature does not cover.
 """
@@ -9,7 +9,7 @@ signature does not cover.
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 from rich.console import Console
@@ -18,74 +18,63 @@ from contracts import base64text, dsse
 from contracts.log import merkle, tiles
 from contracts.log.checkpoint import Checkpoint, NoteVerifier, open_checkpoint
 from contracts.log.edge import TileEdge
-from contracts.log.errors import LogError, TileMalformed
+from contracts.log.errors import KeyMalformed, LogError, TileMalformed
 from contracts.log.lane_check import LaneChecker
 from contracts.log.note import MAX_NOTE_BYTES
+from services.cli.evidence import (
+    CHECKPOINT,
+    HEADS,
+    LOG_VKEY,
+    MAX_BUNDLE_BYTES,
+    OFFICERS,
+    SOURCES,
+    Evidence,
+    FileMalformed,
+    FileUnreadable,
+    Sources,
+)
 from services.cli.verify_report import Report, render
 
-_SERVICES: Final = frozenset({"vault", "transfer", "audit"})
-_MAX_BUNDLE_BYTES: Final = tiles.TILE_WIDTH * (tiles.MAX_ENTRY_BYTES + 2)
-_MAX_JSON_BYTES: Final = 1 << 20
 _SAMPLES: Final = 16
 _DOCUMENT_TYPES: Final = ("application/vnd.keyturn.", "application/vnd.in-toto+json")
-
-
-class _Unreadable(Exception):  # noqa: N818 - says what the file is
-    """A file is missing, not a plain file, or too large."""
 
 
 def verify_directory(directory: Path, *, vkey: str | None = None) -> Report:
     """Check everything in an evidence directory.
 
     Args:
-        directory: Holds `log/`, `log.vkey`, `sources.json` and perhaps `handover/`.
+        directory: Holds `log/`, `log.vkey`, `sources.json` and perhaps `heads.json`
+            and `handover/`.
         vkey: The log's key as the reader knows it from elsewhere. Without it the
             directory's own `log.vkey` is believed.
 
     Returns:
         The report; no damage of the directory raises.
     """
-    report = Report()
-    checkpoint = _open_checkpoint(directory, vkey, report)
-    lanes = _lane_checker(directory, report)
+    report, evidence = Report(), Evidence(directory)
+    checkpoint = _open_checkpoint(evidence, vkey, report)
+    sources = _read_sources(evidence, report)
     if checkpoint is not None:
-        leaves = _read_entries(directory, checkpoint, lanes, report)
+        leaves = _read_entries(evidence, checkpoint, sources, report)
         if leaves is not None:
-            _check_tree(directory, checkpoint, leaves, report)
-    _check_handover(directory, report)
+            _check_tree(evidence, checkpoint, leaves, report)
+    _check_handover(evidence, report)
     return report
 
 
-def _read(directory: Path, file: str, limit: int) -> bytes:
-    path = directory / file
-    try:
-        if not path.is_file() or path.stat().st_size > limit:
-            raise _Unreadable
-        return path.read_bytes()
-    except OSError as exc:
-        raise _Unreadable from exc
-
-
-def _read_json(directory: Path, file: str) -> Any:
-    try:
-        return json.loads(_read(directory, file, _MAX_JSON_BYTES))
-    except (ValueError, RecursionError) as exc:
-        raise _Unreadable from exc
-
-
 def _open_checkpoint(
-    directory: Path, vkey: str | None, report: Report
+    evidence: Evidence, vkey: str | None, report: Report
 ) -> Checkpoint | None:
-    file = "log.vkey"
+    file = LOG_VKEY
     try:
-        own = _read(directory, file, MAX_NOTE_BYTES).decode().removesuffix("\n")
+        own = evidence.read(file, MAX_NOTE_BYTES).decode().removesuffix("\n")
         verifier = NoteVerifier.from_vkey(own if vkey is None else vkey)
         if own != verifier.vkey:
             report.fail("key", file, "the log's key is not the one you gave")
-        file = "log/checkpoint"
-        note = _read(directory, file, MAX_NOTE_BYTES)
+        file = CHECKPOINT
+        note = evidence.read(file, MAX_NOTE_BYTES)
         checkpoint = open_checkpoint(note, verifier)
-    except (_Unreadable, UnicodeDecodeError):
+    except (FileUnreadable, UnicodeDecodeError):
         report.fail("missing", file, "the file is missing or unreadable")
         return None
     except LogError as exc:
@@ -97,37 +86,49 @@ def _open_checkpoint(
     return checkpoint
 
 
-def _lane_checker(directory: Path, report: Report) -> LaneChecker | None:
-    """Read `sources.json`; without it nobody knows whose events belong here."""
+def _read_sources(evidence: Evidence, report: Report) -> Sources | None:
+    """Read the sources; without them nobody knows whose events belong here."""
     try:
-        document = _read_json(directory, "sources.json")
-        services = {str(item["service"]) for item in document["sources"]}
-        keys = [base64text.decode(item["public_key"]) for item in document["sources"]]
-        installation = document["installation"]
-    except _Unreadable:
-        report.fail("missing", "sources.json", "the file is missing or not JSON")
-        return None
-    except (KeyError, TypeError, ValueError):
-        report.fail("sources", "sources.json", "the file is malformed")
-        return None
-    if any(len(key) != 32 for key in keys) or not services <= _SERVICES:
-        report.fail("sources", "sources.json", "a source has a bad key or name")
-        return None
-    return LaneChecker(str(installation), frozenset(services))
+        return evidence.sources()
+    except FileUnreadable:
+        report.fail("missing", SOURCES, "the file is missing or too large")
+    except FileMalformed:
+        report.fail("sources", SOURCES, "the file is malformed")
+    return None
+
+
+def _check_heads(
+    evidence: Evidence, lanes: LaneChecker, sources: Sources, report: Report
+) -> None:
+    """Check the sources' signed heads, where the evidence holds them."""
+    if not evidence.has(HEADS):
+        detail = "without the sources' heads only the log vouches for who wrote what"
+        report.note("unchecked", HEADS, detail)
+        return
+    try:
+        heads = evidence.heads()
+    except (FileUnreadable, FileMalformed):
+        report.fail("heads", HEADS, "the file is malformed")
+        return
+    lanes.check_heads(heads, sources.keys)
+    report.count("heads", len(heads))
 
 
 def _read_entries(
-    directory: Path, checkpoint: Checkpoint, lanes: LaneChecker | None, report: Report
+    evidence: Evidence, checkpoint: Checkpoint, sources: Sources | None, report: Report
 ) -> list[bytes] | None:
-    """Feed all entries to the lane checker; return their leaf hashes.
+    """Check what the entries say; return their leaf hashes.
 
     None when a bundle is missing: what follows it cannot be placed in the tree.
     """
     leaves: list[bytes] = []
+    lanes = None
+    if sources is not None:
+        lanes = LaneChecker(sources.installation, frozenset(sources.keys))
     for bundle in _bundles(checkpoint.size):
         try:
-            entries = _read_bundle(directory, bundle)
-        except (_Unreadable, TileMalformed):
+            entries = evidence.bundle(bundle)
+        except (FileUnreadable, TileMalformed):
             detail = "the entries are missing or malformed; nothing after is checked"
             report.fail("entries", f"log/{bundle.path}", detail, index=len(leaves))
             return None
@@ -136,7 +137,8 @@ def _read_entries(
             leaves.append(merkle.leaf_hash(entry))
             if lanes is not None:
                 lanes.add(index, entry)
-    if lanes is not None:
+    if lanes is not None and sources is not None:
+        _check_heads(evidence, lanes, sources, report)
         _report_lanes(lanes, checkpoint.size, report)
     return leaves
 
@@ -147,29 +149,11 @@ def _bundles(size: int) -> Iterator[tiles.BundleId]:
         yield tiles.BundleId(n, min(tiles.TILE_WIDTH, size - n * tiles.TILE_WIDTH))
 
 
-def _read_bundle(directory: Path, bundle: tiles.BundleId) -> list[bytes]:
-    """Read a bundle; where the partial one is gone, the full one begins with it."""
-    try:
-        octets = _read(directory, f"log/{bundle.path}", _MAX_BUNDLE_BYTES)
-    except _Unreadable:
-        full = tiles.entries_path(bundle.n)
-        octets = _read(directory, f"log/{full}", _MAX_BUNDLE_BYTES)
-        return tiles.decode_bundle(octets, tiles.TILE_WIDTH)[: bundle.width]
-    return tiles.decode_bundle(octets, bundle.width)
-
-
-def _read_tile(directory: Path, tile: tiles.TileId) -> bytes:
-    """Read a hash tile; where the partial one is gone, the full one begins with it."""
-    limit = tiles.TILE_WIDTH * merkle.HASH_SIZE
-    try:
-        return _read(directory, f"log/{tile.path}", limit)
-    except _Unreadable:
-        full = _read(directory, f"log/{tiles.tile_path(tile.level, tile.n)}", limit)
-        return full[: tile.width * merkle.HASH_SIZE]
-
-
 def _report_lanes(lanes: LaneChecker, size: int, report: Report) -> None:
     for found in lanes.finish():
+        if found.index is None:
+            report.fail(found.rule, HEADS, found.detail)
+            continue
         n = found.index // tiles.TILE_WIDTH
         width = min(tiles.TILE_WIDTH, size - n * tiles.TILE_WIDTH)
         file = f"log/{tiles.entries_path(n, width)}"
@@ -179,20 +163,20 @@ def _report_lanes(lanes: LaneChecker, size: int, report: Report) -> None:
 
 
 def _check_tree(
-    directory: Path, checkpoint: Checkpoint, leaves: list[bytes], report: Report
+    evidence: Evidence, checkpoint: Checkpoint, leaves: list[bytes], report: Report
 ) -> None:
     edge, rebuilt = TileEdge().append(leaves)
     signed = edge.root() == checkpoint.root
     if not signed:
         detail = "the entries do not give the signed root"
-        report.fail("root", "log/checkpoint", detail)
+        report.fail("root", CHECKPOINT, detail)
     known: dict[tuple[int, int], bytes] = {}
     intact = signed
     for tile in rebuilt:
         known[tile.id.level, tile.id.n] = tile.octets
         try:
-            octets = _read_tile(directory, tile.id)
-        except _Unreadable:
+            octets = evidence.tile(tile.id)
+        except FileUnreadable:
             report.fail("missing", f"log/{tile.id.path}", "the hash tile is missing")
             intact = False
             continue
@@ -200,9 +184,9 @@ def _check_tree(
         if octets != tile.octets:
             _report_tile(tile.id, octets, tile.octets, signed=signed, report=report)
             intact = False
-    _check_other_files(directory, known, leaves, report)
+    _check_other_files(evidence, known, leaves, report)
     if intact:
-        _check_samples(directory, checkpoint, leaves, report)
+        _check_samples(evidence, checkpoint, leaves, report)
 
 
 def _report_tile(
@@ -226,36 +210,33 @@ def _report_tile(
 
 
 def _check_other_files(
-    directory: Path,
+    evidence: Evidence,
     known: dict[tuple[int, int], bytes],
     leaves: list[bytes],
     report: Report,
 ) -> None:
     """Check the older partial tiles too, and say which files nothing covers."""
     uncovered: list[str] = []
-    for path in sorted((directory / "log" / "tile").rglob("*")):
-        if path.is_dir():
-            continue
-        file = path.relative_to(directory / "log").as_posix()
+    for file in evidence.files("log/tile", "*"):
         try:
-            named = tiles.parse_path(file)
-            covered = _agrees(directory, named, known, leaves)
+            named = tiles.parse_path(file.removeprefix("log/"))
+            covered = _agrees(evidence, named, known, leaves)
         except TileMalformed:
             covered = None
-        except _Unreadable:
+        except FileUnreadable:
             covered = False
         if covered is None:
             uncovered.append(file)
         elif not covered:
             detail = "the file disagrees with the signed tree"
-            report.fail("tile", f"log/{file}", detail)
+            report.fail("tile", file, detail)
     if uncovered:
         detail = f"the checkpoint does not cover this file ({len(uncovered)} such)"
-        report.note("uncovered", f"log/{uncovered[0]}", detail)
+        report.note("uncovered", uncovered[0], detail)
 
 
 def _agrees(
-    directory: Path,
+    evidence: Evidence,
     named: tiles.TileId | tiles.BundleId,
     known: dict[tuple[int, int], bytes],
     leaves: list[bytes],
@@ -267,7 +248,7 @@ def _agrees(
     if len(whole) <= length:  # beyond the tree, or compared already
         return True if len(whole) == length else None
     due = whole[:length]
-    octets = _read(directory, f"log/{named.path}", _MAX_BUNDLE_BYTES)
+    octets = evidence.read(f"log/{named.path}", MAX_BUNDLE_BYTES)
     if isinstance(named, tiles.TileId):
         return octets == due
     try:
@@ -280,13 +261,13 @@ def _agrees(
 
 
 def _check_samples(
-    directory: Path, checkpoint: Checkpoint, leaves: list[bytes], report: Report
+    evidence: Evidence, checkpoint: Checkpoint, leaves: list[bytes], report: Report
 ) -> None:
     """Make proofs from the tiles on disk, as a client of the log would."""
     size, root = checkpoint.size, checkpoint.root
 
     def read(level: int, n: int, width: int) -> bytes:
-        return _read_tile(directory, tiles.TileId(level, n, width))
+        return evidence.tile(tiles.TileId(level, n, width))
 
     wanted = {size - 1, *(size * part // _SAMPLES for part in range(_SAMPLES))}
     older = merkle.CompactRange.empty()
@@ -297,43 +278,38 @@ def _check_samples(
             merkle.verify_inclusion(leaves[at], at, size, proof, root)
             proof = tiles.consistency_from_tiles(at, size, read)
             merkle.verify_consistency(at, older.root(), size, root, proof)
-        except (LogError, _Unreadable) as exc:
+        except (LogError, FileUnreadable) as exc:
             report.fail("proof", "log/tile", str(exc), index=at)
         report.count("inclusion proofs")
         report.count("consistency proofs")
 
 
-def _check_handover(directory: Path, report: Report) -> None:
+def _check_handover(evidence: Evidence, report: Report) -> None:
     """Check each signed document against the officers' keys, where they are given."""
-    base = directory / "handover"
-    found = sorted(base.rglob("*.dsse.json")) if base.is_dir() else []
-    files = [path.relative_to(directory).as_posix() for path in found]
+    files = evidence.files("handover", "*.dsse.json")
     if not files:
         return
-    officers = "handover/officers.json"
-    if not (directory / officers).exists():
+    if not evidence.has(OFFICERS):
         detail = f"without officers' keys {len(files)} signed documents are unchecked"
-        report.note("unchecked", officers, detail)
+        report.note("unchecked", OFFICERS, detail)
         return
     try:
-        document = _read_json(directory, officers)
-        listed = [base64text.decode(o["public_key"]) for o in document["officers"]]
-    except (_Unreadable, KeyError, TypeError, ValueError):
-        report.fail("officers", officers, "the file is malformed")
+        keys = {dsse.keyid(key): key for key in evidence.officers()}
+    except (FileUnreadable, FileMalformed):
+        report.fail("officers", OFFICERS, "the file is malformed")
         return
-    keys = {dsse.keyid(key): key for key in listed}
     for file in files:
-        _check_document(directory, file, keys, report)
+        _check_document(evidence, file, keys, report)
 
 
 def _check_document(
-    directory: Path, file: str, keys: dict[str, bytes], report: Report
+    evidence: Evidence, file: str, keys: dict[str, bytes], report: Report
 ) -> None:
     try:
-        envelope = _read(directory, file, dsse.MAX_ENVELOPE_BYTES)
+        envelope = evidence.read(file, dsse.MAX_ENVELOPE_BYTES)
         kind = dsse.payload_type_of(envelope)
         dsse.verify_envelope(envelope, keys, kind)
-    except _Unreadable:
+    except FileUnreadable:
         report.fail("missing", file, "the file is unreadable or too large")
         return
     except dsse.DsseError as exc:
@@ -344,11 +320,20 @@ def _check_document(
     report.count("signed documents")
 
 
+def _vkey(text: str | None) -> str | None:
+    if text is not None:
+        try:
+            NoteVerifier.from_vkey(text)
+        except KeyMalformed as exc:
+            raise typer.BadParameter(str(exc)) from exc
+    return text
+
+
 def verify(
     directory: Annotated[
         Path,
         typer.Argument(
-            help="Evidence directory: log/, log.vkey, sources.json, handover/.",
+            help="Evidence directory: log/, log.vkey, sources.json, heads.json.",
             exists=True,
             file_okay=False,
             metavar="DIR",
@@ -359,7 +344,9 @@ def verify(
     ] = False,
     vkey: Annotated[
         str | None,
-        typer.Option(help="The log's key, known from elsewhere; else log.vkey."),
+        typer.Option(
+            help="The log's key, known from elsewhere; else log.vkey.", callback=_vkey
+        ),
     ] = None,
 ) -> None:
     """Check an evidence directory offline; exit 0 only if all holds."""

@@ -10,6 +10,7 @@ from nacl.signing import SigningKey
 
 from contracts import dsse
 from contracts.events import envelope
+from contracts.events.head import Head
 from contracts.events.lane import LaneClosed, LaneOpened
 from contracts.events.payload import EventDraft
 from contracts.log import merkle, tiles
@@ -18,6 +19,10 @@ from contracts.log.edge import TileEdge
 
 ORIGIN = "keyturn.demo/2026"
 SIGNER = NoteSigner(ORIGIN, bytes(range(32)))
+SOURCE_KEYS = {
+    "vault": SigningKey(bytes([1] * 32)),
+    "transfer": SigningKey(bytes([2] * 32)),
+}
 OFFICER = bytes([7] * 32)
 OFFICER_KEY = bytes(SigningKey(OFFICER).verify_key)
 APPROVAL = "application/vnd.keyturn.approval.v1+json"
@@ -108,11 +113,41 @@ def write_log(directory: Path, entries: Sequence[bytes], *, old: int = 0) -> Non
     (directory / "log").mkdir(exist_ok=True)
     (directory / "log" / "checkpoint").write_bytes(SIGNER.sign(text))
     (directory / "log.vkey").write_text(SIGNER.vkey + "\n")
-    key = base64.b64encode(bytes(32)).decode()
-    sources = [{"service": s, "public_key": key} for s in ("vault", "transfer")]
+    sources = [
+        {
+            "service": service,
+            "public_key": base64.b64encode(bytes(key.verify_key)).decode(),
+        }
+        for service, key in SOURCE_KEYS.items()
+    ]
     (directory / "sources.json").write_text(
         json.dumps({"installation": "demo", "sources": sources})
     )
+    write_heads(directory, entries)
+
+
+def write_heads(directory: Path, entries: Sequence[bytes]) -> None:
+    """Sign the end of each lane, as its source does."""
+    ends: dict[str, envelope.Event] = {}
+    for entry in entries:
+        try:
+            event = envelope.parse(entry)
+        except envelope.EventMalformed:
+            continue
+        ends[event.lane] = event
+    items = []
+    for event in ends.values():
+        head = Head("demo", event.lane, event.seq, envelope.leaf_hash(event.raw))
+        signature = head.sign(SOURCE_KEYS[event.service])
+        items.append(
+            {
+                "lane": event.lane,
+                "seq": event.seq,
+                "leaf_hash": f"sha256:{head.leaf.hex()}",
+                "head": base64.b64encode(signature).decode(),
+            }
+        )
+    (directory / "heads.json").write_text(json.dumps({"items": items}))
 
 
 def write_handover(directory: Path) -> None:

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """An untouched evidence directory verifies; any tampering is named."""
 
+import base64
 import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -27,6 +29,7 @@ from tests.fakes.evidence import (
     Lane,
     honest_entries,
     write_handover,
+    write_heads,
     write_log,
 )
 
@@ -68,6 +71,7 @@ def test_untouched_evidence_verifies(evidence: Path) -> None:
         "checkpoints": 1,
         "bundles": 3,
         "lanes": 3,
+        "heads": 3,
         "tiles": 4,
         "inclusion proofs": 17,
         "consistency proofs": 17,
@@ -205,6 +209,7 @@ def test_full_tiles_stand_in_for_removed_partials(evidence: Path) -> None:
         ORIGIN, 600, merkle.tree_root([merkle.leaf_hash(e) for e in entries[:600]])
     ).text()
     (evidence / "log/checkpoint").write_bytes(SIGNER.sign(text))
+    write_heads(evidence, entries[:600])
     for name in ("0/002.p/88", "1/000.p/2", "entries/002.p/88"):
         (evidence / "log/tile" / name).unlink()
     (evidence / "log/tile/1/000").write_bytes(b"")
@@ -231,6 +236,55 @@ def test_a_gap_is_named_by_file_and_leaf_even_when_the_log_signs_it(
         ("gap", "log/tile/entries/001", 400),
         ("party-gap", "log/tile/entries/001", 400),
     ]
+
+
+# --- the sources' heads --------------------------------------------------------
+
+
+def change_head(evidence: Path, **members: Any) -> Report:
+    path = evidence / "heads.json"
+    document = json.loads(path.read_bytes())
+    document["items"][0].update(members)
+    path.write_text(json.dumps(document))
+    return verify_directory(evidence)
+
+
+@pytest.mark.parametrize(
+    ("members", "expected"),
+    [
+        (
+            {"head": base64.b64encode(bytes(64)).decode()},
+            {"head-signature", "unheaded"},
+        ),
+        ({"seq": 3}, {"head-signature", "unheaded"}),
+        ({"lane": "f" * 32}, {"head-missing", "unheaded"}),
+        ({"leaf_hash": "00"}, {"heads"}),
+        ({"head": None}, {"heads"}),
+        ({"seq": "3"}, {"heads"}),
+    ],
+    ids=["signature", "seq", "lane", "hash", "none", "type"],
+)
+def test_a_wrong_head_is_named(
+    evidence: Path, members: dict[str, Any], expected: set[str]
+) -> None:
+    assert failures(change_head(evidence, **members)) == expected
+
+
+def test_without_heads_it_is_told_that_only_the_log_vouches(evidence: Path) -> None:
+    (evidence / "heads.json").unlink()
+    report = verify_directory(evidence)
+    assert report.ok
+    assert [(f.rule, f.file) for f in report.findings] == [("unchecked", "heads.json")]
+
+
+def test_a_log_cut_off_and_signed_again_lacks_the_last_events(tmp_path: Path) -> None:
+    entries = honest_entries()
+    write_log(tmp_path, entries)
+    heads = (tmp_path / "heads.json").read_bytes()
+    shutil.rmtree(tmp_path / "log")
+    write_log(tmp_path, entries[:-1])
+    (tmp_path / "heads.json").write_bytes(heads)
+    assert failures(verify_directory(tmp_path)) == {"head-missing", "unheaded"}
 
 
 # --- handover documents -------------------------------------------------------
@@ -300,8 +354,9 @@ def test_the_command_exits_by_the_outcome(evidence: Path) -> None:
     bad = CliRunner().invoke(APP, [str(evidence)])
     assert bad.exit_code == 1
     assert "Does NOT hold." in bad.output
-    for arguments in ([str(evidence / "none")], [str(evidence / "log.vkey")], []):
-        assert CliRunner().invoke(APP, arguments).exit_code == 2
+    place = str(evidence)
+    for wrong in ([place + "x"], [place + "/log.vkey"], [], [place, "--vkey", "x"]):
+        assert CliRunner().invoke(APP, wrong).exit_code == 2
 
 
 def test_the_command_gives_json(evidence: Path) -> None:
@@ -327,9 +382,6 @@ def test_text_from_the_evidence_is_never_markup(evidence: Path) -> None:
     run = CliRunner().invoke(APP, [str(evidence)], env={"COLUMNS": "200"})
     assert run.exit_code == 1
     assert "[red]x" in run.output
-
-
-# --- strangers' tools ---------------------------------------------------------
 
 
 def test_an_independent_client_reads_the_log_and_its_proof_convinces_another(

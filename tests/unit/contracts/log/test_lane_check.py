@@ -2,17 +2,18 @@
 """A log that is well signed, but whose entries do not add up, is told so."""
 
 import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
 
 from contracts.events import envelope
+from contracts.events.head import Head
 from contracts.events.lane import LaneOpened, LaneRetired
 from contracts.events.payload import EventDraft
 from contracts.log import merkle
-from contracts.log.lane_check import LaneChecker
-from tests.fakes.evidence import Lane, honest_entries
+from contracts.log.lane_check import LaneChecker, SignedHead
+from tests.fakes.evidence import SOURCE_KEYS, Lane, honest_entries
 
 
 def check(entries: Sequence[bytes]) -> list[tuple[str, int]]:
@@ -198,3 +199,56 @@ def test_a_lane_event_with_another_payload_is_named() -> None:
     lane = Lane("a")
     bad = lane.write(EventDraft(LaneOpened.TYPE, "internal", (), {"slot": 1}))
     assert rules([bad]) == {"unreadable"}
+
+
+def heads_of(*lanes: Lane) -> list[SignedHead]:
+    found = []
+    for lane in lanes:
+        head = Head("demo", lane.id, lane.seq, lane.leaf)
+        service = lane.source.rsplit(":", 1)[1]
+        signature = head.sign(SOURCE_KEYS[service])
+        found.append(SignedHead(lane.id, lane.seq, lane.leaf, signature))
+    return found
+
+
+KEYS = {name: bytes(key.verify_key) for name, key in SOURCE_KEYS.items()}
+
+
+def head_rules(
+    entries: Sequence[bytes],
+    heads: Sequence[SignedHead],
+    keys: Mapping[str, bytes] = KEYS,
+) -> set[str]:
+    checker = checked(entries)
+    checker.check_heads(heads, keys)
+    return {found.rule for found in checker.finish()}
+
+
+def test_the_end_of_each_lane_is_under_its_sources_head() -> None:
+    lane, other = Lane("a"), Lane("b", "w1/handovers", "transfer")
+    entries = [lane.open(), other.open()]
+    early = heads_of(lane)
+    entries.append(lane.read())
+    heads = heads_of(lane, other)
+    assert head_rules(entries, [*early, *heads]) == set()
+    assert head_rules(entries, [*early, heads[1]]) == {"unheaded"}
+    assert head_rules(entries, []) == {"unheaded"}
+
+
+def test_another_services_key_signs_no_head() -> None:
+    lane = Lane("a")
+    entries = [lane.open()]
+    swapped = {"vault": KEYS["transfer"], "transfer": KEYS["vault"]}
+    for keys in (swapped, {"transfer": KEYS["transfer"]}):
+        found = head_rules(entries, heads_of(lane), keys)
+        assert found == {"head-signature", "unheaded"}
+
+
+def test_a_signed_head_over_another_leaf_or_beyond_the_log_is_named() -> None:
+    lane = Lane("a")
+    entries = [lane.open()]
+    good = heads_of(lane)
+    lane.read()
+    assert head_rules(entries, [*good, *heads_of(lane)]) == {"head-missing"}
+    lane.seq, lane.leaf = 1, bytes(32)
+    assert head_rules(entries, [*good, *heads_of(lane)]) == {"head-leaf"}
