@@ -118,6 +118,15 @@ def verify_envelope(
     return signed
 
 
+def payload_type_of(envelope: bytes) -> str:
+    """Return the payload type that an envelope claims; nothing is verified.
+
+    Raises:
+        EnvelopeMalformed: Not an envelope with exactly one signature.
+    """
+    return _read(_parse(envelope))[0].payload_type
+
+
 def _parse(envelope: bytes) -> Any:
     if len(envelope) > MAX_ENVELOPE_BYTES:
         raise EnvelopeMalformed("the envelope is too large")
