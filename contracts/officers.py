@@ -24,7 +24,9 @@ MAX_FILE_BYTES: Final = 4_096
 
 _ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _PERSON: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-_MEMBERS: Final = frozenset({"installation", "party", "person", "role", "login", "sign"})
+_MEMBERS: Final = frozenset(
+    {"installation", "party", "person", "role", "login", "sign"}
+)
 _KEY_MEMBERS: Final = frozenset({"key_id", "public_key", "seed"})
 
 

@@ -87,15 +87,17 @@ class VaultSettings(ServiceSettings):
         super().check()
 
     def _check_secrets(self) -> None:
+        # A URL holds words that samples use too; its password is what is judged.
+        plain = dataclasses.replace(self, keys_database_url=None)
+        super(VaultSettings, plain)._check_secrets()
         if self.keys_database_url is None:
-            super()._check_secrets()
             return
-        # A URL holds words that samples use; its password is what is judged.
         password = Secret(urlsplit(self.keys_database_url.reveal()).password or "")
-        dataclasses.replace(self, keys_database_url=password)._check_rest()
-
-    def _check_rest(self) -> None:
-        super()._check_secrets()
+        if password.looks_like_a_sample():
+            raise SettingsError(
+                "KEYTURN_VAULT_KEYS_DATABASE_URL",
+                "holds a short or sample password; generate a long one",
+            )
 
     @property
     def root_key_path(self) -> Path:
