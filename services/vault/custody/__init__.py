@@ -13,7 +13,6 @@ from services.vault.custody.errors import (
     ValueTaken,
 )
 from services.vault.custody.folios import (
-    IDENTITY,
     CustodyTerms,
     HeldFolio,
     Place,
@@ -93,7 +92,6 @@ from services.vault.custody.store.rights import (
 __all__ = [
     "EXTERNAL_ID",
     "FROZEN",
-    "IDENTITY",
     "MOVING",
     "OPT_IN",
     "OPT_OUT",

@@ -29,10 +29,6 @@ from services.vault.keys.sealing import (
     wrap_key,
 )
 
-IDENTITY = "identity"
-"""The pseudo-class under whose key external ids are sealed and indexed."""
-
-
 class Place(NamedTuple):
     """Where a folio stands: the party's, of a record, of a class, a volume."""
 

@@ -7,8 +7,8 @@ exclusively, so that neither comes between the test here and the write behind it
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import NamedTuple
+from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple
 
 from sqlalchemy import and_, delete, func, select, update
 from sqlalchemy.engine import Connection
@@ -160,7 +160,7 @@ def _drop_from(
         if classes is None
         else and_(standing, decision.c["class"].in_(sorted(classes)))
     )
-    rows = tx.execute(
+    rows: Sequence[Any] = tx.execute(
         select(decision.c["class"], decision.c.volume, decision.c.new_record)
         .where(chosen)
         .order_by(decision.c.position)
@@ -168,8 +168,7 @@ def _drop_from(
     if not rows:
         return 0
     tx.execute(update(decision).where(chosen).values(dropped=reason.value))
-    for row in rows:
-        class_, volume, new_record = row[0], row[1], row[2]
+    for class_, volume, new_record in rows:
         _release(tx, party, record_id, live.handover, class_, volume)
         _unprepare(tx, live, new_record, class_, volume)
     remaining = tx.execute(select(func.count()).where(standing)).scalar_one()
