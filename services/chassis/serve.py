@@ -38,6 +38,7 @@ from services.chassis.health import Check, health_router
 from services.chassis.settings import Mode, ServiceSettings, is_loopback
 from services.chassis.telemetry import Metrics, RequestLog
 
+API_VERSION = "1"  # additive changes only; never in an answer's meaning
 GRACEFUL_SECONDS = 5
 KEEP_ALIVE_SECONDS = 30
 GC_THRESHOLDS = (50_000, 50, 100)
@@ -60,8 +61,6 @@ class AppError(RuntimeError):
 
 def create_service_app(
     *,
-    title: str,
-    version: str,
     settings: ServiceSettings,
     routers: Sequence[APIRouter],
     lifespan: Lifespan | None = None,
@@ -73,8 +72,6 @@ def create_service_app(
     """Return the application of a service.
 
     Args:
-        title: Name in the OpenAPI document.
-        version: Version of the API.
         settings: Checked settings.
         routers: The rooms' routers, each a `StrictRouter` with its own prefix.
         lifespan: Opens and closes what the service owns. It may set
@@ -90,8 +87,8 @@ def create_service_app(
     metrics = metrics or Metrics()
     clock = clock or clocks.SystemClock()
     app = FastAPI(
-        title=title,
-        version=version,
+        title=f"Keyturn {settings.SERVICE}".strip(),
+        version=API_VERSION,
         lifespan=lifespan,
         # Our own pages and handlers replace these; the limit of body size is
         # StrictRoute's, because the framework's answers in plain text.
