@@ -23,12 +23,15 @@ from starlette.middleware import Middleware
 
 from contracts import problems
 from contracts.problems import Problem
+from contracts.scopes import Scope
 from services.chassis import clock as clocks
 from services.chassis import problem_json, telemetry
 from services.chassis.auth import (
     SCHEME_NAME,
     TOKEN_PATH,
     TokenVerifier,
+    public,
+    require,
     unguarded_routes,
 )
 from services.chassis.body import StrictRoute
@@ -128,11 +131,17 @@ def _include(
         app.include_router(router)
     local = settings.mode is Mode.EMBEDDED and is_loopback(settings.host)
     app.include_router(
-        health_router(checks=checks, metrics=metrics, open_metrics=local)
+        health_router(
+            checks=checks,
+            metrics=metrics,
+            probe_guard=public(),
+            scrape_guard=public() if local else require(Scope.METRICS_READ),
+        )
     )
-    app.include_router(problems_router(open_to_all=settings.serves_docs))
-    if settings.serves_docs:
-        app.include_router(docs_router(app))
+    open_docs = settings.serves_docs
+    app.include_router(problems_router(guard=public() if open_docs else require()))
+    if open_docs:
+        app.include_router(docs_router(app, guard=public()))
 
 
 def _refuse_unsafe(app: FastAPI) -> None:
