@@ -46,6 +46,12 @@ class ClientEnrolled(Payload):
     default_purpose: str | None = None
 
 
+class ClientRevoked(Acted):
+    """A client was revoked: its secret opens nothing any more."""
+
+    TYPE: ClassVar[str] = "org.keyturn.client.revoked.v1"
+
+
 class OfficerEnrolled(Payload):
     """A key of an officer was enrolled; `key_id` is hex SHA-256 of the public key."""
 
@@ -330,6 +336,7 @@ class ScopeReleased(Handed):
 VAULT_EVENTS: tuple[type[Payload], ...] = (
     PartyEnrolled,
     ClientEnrolled,
+    ClientRevoked,
     OfficerEnrolled,
     OfficerRevoked,
     FieldCatalogued,

@@ -1,2 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Parties, their clients and officers, and the embedded token issuer."""
+"""Parties, clients, officers and the embedded token issuer.
+
+Other rooms use what is named here: `Parties`, and the functions that work inside a
+caller's own transaction.
+"""
+
+from services.vault.parties.members import PLATFORM, Party, Terms
+from services.vault.parties.operations import Parties
+from services.vault.parties.store import (
+    actor_alias,
+    bump_epoch,
+    epoch,
+    officer_keys,
+    party_of,
+)
+
+__all__ = [
+    "PLATFORM",
+    "Parties",
+    "Party",
+    "Terms",
+    "actor_alias",
+    "bump_epoch",
+    "epoch",
+    "officer_keys",
+    "party_of",
+]

@@ -51,12 +51,13 @@ officer = Table(
     Column("revoked_at", BigInteger),
 )
 
-#: `kind` is client or officer, `id` the client id or the person; an erasable map.
+#: `kind` is client or officer, `id` the client id or `<party>/<person>`; an erasable
+#: map.
 actor = Table(
     "actor",
     RECORDS,
     Column("kind", String(8), primary_key=True),
-    Column("id", String(64), primary_key=True),
+    Column("id", String(160), primary_key=True),
     Column("alias", String(32), nullable=False, unique=True),
 )
 

@@ -1,0 +1,317 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SQL of parties, clients, officers, aliases of actors and used assertions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.engine import Connection, Row
+from sqlalchemy.exc import IntegrityError
+
+from contracts.custody.officers import OfficerKey, Role
+from contracts.officers import OfficerRole
+from contracts.purposes import Purpose
+from contracts.scopes import Scope
+from services.chassis.auth import PrincipalKind
+from services.chassis.clock import milliseconds, random_alias
+from services.chassis.database import Tx
+from services.vault.parties.errors import CredentialsRefused, PartyUnknown
+from services.vault.parties.members import Client, EnrolledKey, KeyPurpose, Party
+from services.vault.parties.tables import actor, assertion, client, officer, party
+
+_SELLER_ROLE: Final = {
+    OfficerRole.OWNER: Role.SELLER_OWNER,
+    OfficerRole.COMPLIANCE: Role.SELLER_COMPLIANCE,
+    OfficerRole.OPERATOR: Role.SELLER_OPERATOR,
+}
+_BUYER_ROLE: Final = {
+    OfficerRole.OWNER: Role.BUYER_OWNER,
+    OfficerRole.COMPLIANCE: Role.BUYER_COMPLIANCE,
+}
+_OUTSIDE_ROLE: Final = {
+    OfficerRole.REVIEWER: Role.REVIEWER,
+    OfficerRole.MONITOR: Role.MONITOR,
+}
+
+# -- Parties --------------------------------------------------------------------
+
+_PARTY = select(
+    party.c.id, party.c.name, party.c.region, party.c.timezone, party.c.epoch
+)
+
+
+def find_party(connection: Connection, id_: str) -> Party | None:
+    """Return a party, None if there is none."""
+    row = connection.execute(_PARTY.where(party.c.id == id_)).first()
+    return None if row is None else Party(*row)
+
+
+def party_of(connection: Connection, id_: str) -> Party:
+    """Return a party.
+
+    Raises:
+        PartyUnknown: There is none of that id.
+    """
+    found = find_party(connection, id_)
+    if found is None:
+        raise PartyUnknown
+    return found
+
+
+def insert_party(tx: Tx, new: Party) -> None:
+    """Insert a party."""
+    tx.execute(
+        insert(party).values(
+            id=new.id,
+            name=new.name,
+            region=new.region,
+            timezone=new.timezone,
+            epoch=new.epoch,
+            created_at=milliseconds(tx.now),
+        )
+    )
+
+
+def epoch(connection: Connection, id_: str) -> int:
+    """Return the party's epoch; 0 for a party that does not exist."""
+    value = connection.execute(
+        select(party.c.epoch).where(party.c.id == id_)
+    ).scalar_one_or_none()
+    return 0 if value is None else int(value)
+
+
+def bump_epoch(tx: Tx, id_: str) -> None:
+    """Move the party's epoch: reads already decided decide again.
+
+    Called in the transaction of each freeze, thaw, turn, consent, key or policy
+    change, so that the epoch moves exactly when the change is durable.
+    """
+    tx.execute(update(party).where(party.c.id == id_).values(epoch=party.c.epoch + 1))
+
+
+# -- Clients --------------------------------------------------------------------
+
+
+def find_client(connection: Connection, id_: str) -> Client | None:
+    """Return a client, revoked or not, None if there is none."""
+    row = connection.execute(
+        select(
+            client.c.id,
+            client.c.party,
+            client.c.secret_hash,
+            client.c.scopes,
+            client.c.purposes,
+            client.c.default_purpose,
+            client.c.revoked_at,
+        ).where(client.c.id == id_)
+    ).first()
+    if row is None:
+        return None
+    return Client(
+        id=row.id,
+        party=row.party,
+        secret_hash=row.secret_hash,
+        scopes=frozenset(Scope(name) for name in json.loads(row.scopes)),
+        purposes=frozenset(Purpose(name) for name in json.loads(row.purposes)),
+        default_purpose=row.default_purpose and Purpose(row.default_purpose),
+        revoked=row.revoked_at is not None,
+    )
+
+
+def insert_client(tx: Tx, new: Client) -> None:
+    """Insert a client."""
+    tx.execute(
+        insert(client).values(
+            id=new.id,
+            party=new.party,
+            secret_hash=new.secret_hash,
+            scopes=_names(new.scopes),
+            purposes=_names(new.purposes),
+            default_purpose=new.default_purpose,
+            created_at=milliseconds(tx.now),
+            revoked_at=None,
+        )
+    )
+
+
+def replace_secret(tx: Tx, id_: str, secret_hash: bytes) -> None:
+    """Give a client another secret; the old one is worth nothing from this commit."""
+    tx.execute(update(client).where(client.c.id == id_).values(secret_hash=secret_hash))
+
+
+def revoke_client(tx: Tx, id_: str) -> bool:
+    """Revoke a client; whether it was good before."""
+    moved = tx.execute(
+        update(client)
+        .where(client.c.id == id_, client.c.revoked_at.is_(None))
+        .values(revoked_at=milliseconds(tx.now))
+    )
+    return bool(moved.rowcount == 1)
+
+
+# -- Officers -------------------------------------------------------------------
+
+_KEY = select(
+    officer.c.key_id,
+    officer.c.party,
+    officer.c.person,
+    officer.c.role,
+    officer.c.use,
+    officer.c.public_key,
+    officer.c.created_at,
+    officer.c.revoked_at,
+)
+
+
+def find_key(connection: Connection, key_id: str) -> EnrolledKey | None:
+    """Return an officer's key, revoked or not, None if it was never enrolled."""
+    row = connection.execute(_KEY.where(officer.c.key_id == key_id)).first()
+    return None if row is None else _key(row)
+
+
+def keys_of_party(connection: Connection, party_id: str) -> list[EnrolledKey]:
+    """Return all officers' keys of a party, in order of enrolment."""
+    rows = connection.execute(
+        _KEY.where(officer.c.party == party_id).order_by(
+            officer.c.created_at, officer.c.person, officer.c.use
+        )
+    )
+    return [_key(row) for row in rows]
+
+
+def insert_key(tx: Tx, new: EnrolledKey, enrolled_by: str) -> None:
+    """Insert an officer's key."""
+    tx.execute(
+        insert(officer).values(
+            key_id=new.key_id,
+            party=new.party,
+            person=new.person,
+            role=new.role.value,
+            use=new.use,
+            public_key=new.public_key,
+            enrolled_by=enrolled_by,
+            created_at=new.created_at,
+            revoked_at=None,
+        )
+    )
+
+
+def revoke_file(tx: Tx, key: EnrolledKey) -> list[str]:
+    """Revoke both keys of the file that `key` stands in; return those revoked now.
+
+    A file that was lost has lost both.
+    """
+    same_file = (
+        officer.c.party == key.party,
+        officer.c.person == key.person,
+        officer.c.created_at == key.created_at,
+        officer.c.revoked_at.is_(None),
+    )
+    found = tx.execute(select(officer.c.key_id).where(*same_file)).scalars().all()
+    tx.execute(
+        update(officer).where(*same_file).values(revoked_at=milliseconds(tx.now))
+    )
+    return sorted(found)
+
+
+def officer_keys(
+    connection: Connection, seller: str, buyer: str
+) -> dict[str, OfficerKey]:
+    """Return key id → key, in its handover role, of a handover's officers.
+
+    Seller and buyer give SO, SC, SR, BO, BC; reviewers and monitors count only from
+    outside both (a reviewer is independent). Revoked keys are in it, marked.
+    """
+    roles = [role.value for role in _OUTSIDE_ROLE]
+    rows = connection.execute(
+        _KEY.where(officer.c.party.in_([seller, buyer]) | officer.c.role.in_(roles))
+    )
+    found: dict[str, OfficerKey] = {}
+    for row in rows:
+        key = _key(row)
+        role = _handover_role(key, seller, buyer)
+        if role is not None:
+            found[key.key_id] = OfficerKey(
+                key_id=key.key_id,
+                party=key.party,
+                role=role,
+                person=key.person,
+                use=key.use,
+                public_key=key.public_key,
+                revoked_at=_moment(key.revoked_at),
+            )
+    return found
+
+
+def _handover_role(key: EnrolledKey, seller: str, buyer: str) -> Role | None:
+    if key.party == seller:
+        return _SELLER_ROLE.get(key.role)
+    if key.party == buyer:
+        return _BUYER_ROLE.get(key.role)
+    return _OUTSIDE_ROLE.get(key.role)
+
+
+def _key(row: Row[*tuple[Any, ...]]) -> EnrolledKey:
+    use: KeyPurpose = "sign" if row.use == "sign" else "login"
+    return EnrolledKey(
+        key_id=row.key_id,
+        party=row.party,
+        person=row.person,
+        role=OfficerRole(row.role),
+        use=use,
+        public_key=row.public_key,
+        created_at=row.created_at,
+        revoked_at=row.revoked_at,
+    )
+
+
+def _moment(at: int | None) -> datetime | None:
+    return None if at is None else datetime.fromtimestamp(at / 1000, tz=UTC)
+
+
+# -- Aliases of actors, used assertions -------------------------------------------
+
+
+def find_alias(connection: Connection, kind: PrincipalKind, id_: str) -> str | None:
+    """Return an actor's alias, None if it has none yet."""
+    return connection.execute(
+        select(actor.c.alias).where(actor.c.kind == kind.value, actor.c.id == id_)
+    ).scalar_one_or_none()
+
+
+def actor_alias(tx: Tx, kind: PrincipalKind, id_: str) -> str:
+    """Return an actor's alias; draw one if it has none.
+
+    Args:
+        tx: The transaction of what the actor does.
+        kind: A client or an officer; `Principal.kind`.
+        id_: The client id, or the officer's `<party>/<person>`; `Principal.id`.
+    """
+    found = find_alias(tx.connection, kind, id_)
+    if found is not None:
+        return found
+    drawn = random_alias()
+    tx.execute(insert(actor).values(kind=kind.value, id=id_, alias=drawn))
+    return drawn
+
+
+def use_assertion(tx: Tx, once: str, expires: int) -> None:
+    """Use an assertion, once.
+
+    Raises:
+        CredentialsRefused: It was used before.
+    """
+    now = milliseconds(tx.now)
+    tx.execute(delete(assertion).where(assertion.c.expires_at < now))
+    try:
+        tx.execute(insert(assertion).values(jti=once, expires_at=expires * 1000))
+    except IntegrityError:
+        raise CredentialsRefused from None
+
+
+def _names(values: Iterable[Scope] | Iterable[Purpose]) -> str:
+    return json.dumps(sorted(value.value for value in values), separators=(",", ":"))
