@@ -14,9 +14,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from contracts import problems
-from contracts.problems import Fault, Problem
-from services.vault.catalogue.errors import DocumentRefused
+from contracts.problems import Fault
+from services.vault.catalogue.errors import DocumentRefused, FieldUnknown, PhoneRefused
 from services.vault.catalogue.kinds import FieldValue, Kind, fault_of
 from services.vault.errors import FieldUnparsable, PhoneUnparsable
 from services.vault.keys.normalise import normalise
@@ -145,10 +144,10 @@ class Catalogue:
         known = self.classes.get(class_)
         if known is None:
             fault = _fault(f"{at}/{position}", "unknown_class")
-            raise DocumentRefused(problems.FIELD_UNKNOWN, [fault])
+            raise FieldUnknown([fault])
         if known.form is not form:
             fault = _fault(f"{at}/{class_}", "wrong_form")
-            raise DocumentRefused(problems.VALIDATION, [fault])
+            raise DocumentRefused([fault])
 
     def check_documents(
         self, documents: Mapping[str, Mapping[str, Any]], at: str = "/documents"
@@ -257,12 +256,12 @@ def _refuse(faults: list[Fault]) -> None:
     if not faults:
         return
     codes = {fault.code for fault in faults}
-    problem: Problem = problems.VALIDATION
+    listed = faults[:MAX_FAULTS]
     if codes & {"unknown_field", "unknown_class"}:
-        problem = problems.FIELD_UNKNOWN
-    elif codes == {"phone_unparsable"}:
-        problem = problems.PHONE_UNPARSABLE
-    raise DocumentRefused(problem, faults[:MAX_FAULTS])
+        raise FieldUnknown(listed)
+    if codes == {"phone_unparsable"}:
+        raise PhoneRefused(listed)
+    raise DocumentRefused(listed)
 
 
 def _instant(value: object) -> datetime | None:

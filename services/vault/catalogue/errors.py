@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from contracts import problems
-from contracts.problems import Fault, Problem
+from contracts.problems import Fault
 from services.vault.errors import VaultError
 
 
@@ -18,13 +18,24 @@ class DocumentRefused(VaultError):  # noqa: N818 - a refusal, not a failure
             position in the object: the name itself is input.
     """
 
-    problem: Problem = problems.VALIDATION
+    problem = problems.VALIDATION
 
-    def __init__(self, problem: Problem, faults: Sequence[Fault]) -> None:
-        """Remember the faults; `problem` is the worst of them."""
-        super().__init__(problem.code)
-        self.problem = problem  # type: ignore[misc]
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        """Remember the faults."""
+        super().__init__(self.problem.code)
         self.faults = tuple(faults)
+
+
+class FieldUnknown(DocumentRefused):
+    """One of the faults is a class or field that is not in the catalogue."""
+
+    problem = problems.FIELD_UNKNOWN
+
+
+class PhoneRefused(DocumentRefused):
+    """All the faults are telephone numbers that are none."""
+
+    problem = problems.PHONE_UNPARSABLE
 
 
 class CatalogueConflict(VaultError):  # noqa: N818
