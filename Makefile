@@ -81,10 +81,12 @@ sizes:
 
 .PHONY: contracts
 contracts: $(STAMP) ## Generate OpenAPI, AsyncAPI, schemas and rule packs into contracts/
+	$(PY) -m services.cli.packs
 	$(PY) -m deploy.contracts
 
 .PHONY: contracts-check
 contracts-check: $(STAMP)
+	$(PY) -m services.cli.packs --check
 	$(PY) -m deploy.contracts --check
 
 .PHONY: lock

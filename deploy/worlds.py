@@ -87,14 +87,14 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m deploy.worlds")
     parser.add_argument("verb", choices=("up", "down", "run"))
     parser.add_argument("--dir", type=Path, default=Path("build/scaled"))
-    parser.add_argument("command", nargs="*", help="for run, after --")
-    given = parser.parse_args(arguments)
+    cut = arguments.index("--") if "--" in arguments else len(arguments)
+    given, command = parser.parse_args(arguments[:cut]), arguments[cut + 1 :]
     folder = given.dir.resolve()
-    if given.verb == "run" and not given.command:
-        parser.error("run needs a command after --")
+    if (given.verb == "run") != bool(command):
+        parser.error("run, and only run, takes a command after --")
     try:
         if given.verb == "run":
-            return run(folder, given.command)
+            return run(folder, command)
         if given.verb == "up":
             for name, value in up(folder).items():
                 print(f"{name}={value}")

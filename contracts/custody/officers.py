@@ -6,6 +6,7 @@ Owns the roles and a row of the officer table. Checks no signature (`mandate` do
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -30,6 +31,43 @@ SELLER_ROLES: Final = frozenset(
     {Role.SELLER_OWNER, Role.SELLER_COMPLIANCE, Role.SELLER_OPERATOR}
 )
 BUYER_ROLES: Final = frozenset({Role.BUYER_OWNER, Role.BUYER_COMPLIANCE})
+
+
+class OfficerRole(StrEnum):
+    """What a person is at their party; the side of a deal makes a `Role` of it."""
+
+    OWNER = "owner"
+    COMPLIANCE = "compliance"
+    OPERATOR = "operator"
+    REVIEWER = "reviewer"
+    MONITOR = "monitor"
+
+
+_SELLER: Final[Mapping[OfficerRole, Role]] = {
+    OfficerRole.OWNER: Role.SELLER_OWNER,
+    OfficerRole.COMPLIANCE: Role.SELLER_COMPLIANCE,
+    OfficerRole.OPERATOR: Role.SELLER_OPERATOR,
+}
+_BUYER: Final[Mapping[OfficerRole, Role]] = {
+    OfficerRole.OWNER: Role.BUYER_OWNER,
+    OfficerRole.COMPLIANCE: Role.BUYER_COMPLIANCE,
+}
+_EITHER: Final[Mapping[OfficerRole, Role]] = {
+    OfficerRole.REVIEWER: Role.REVIEWER,
+    OfficerRole.MONITOR: Role.MONITOR,
+}
+
+
+def role_in_handover(
+    role: OfficerRole, party: str, *, seller: str, buyer: str
+) -> Role | None:
+    """Return what an officer of a party is in one handover, or None for nothing.
+
+    A reviewer is one whoever employs them; that a reviewer of either side may not
+    approve is for `mandate` to say.
+    """
+    sides = {seller: _SELLER, buyer: _BUYER}
+    return _EITHER.get(role) or sides.get(party, {}).get(role)
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,8 @@ AUDIT_UNAVAILABLE = Problem(
     503,
     "Audit trail unavailable",
     "The access cannot be recorded as it must be, so nothing is disclosed.",
-    "Repeat the request after `Retry-After`.",
+    "Repeat the request after `Retry-After`, with the same idempotency key if it "
+    "has one.",
 )
 BUSY = Problem(
     "busy",
@@ -87,13 +88,6 @@ BUSY = Problem(
     "Busy",
     "The service could not take the request in time; nothing was changed.",
     "Repeat the request after `Retry-After`.",
-)
-OUTCOME_UNKNOWN = Problem(
-    "outcome-unknown",
-    503,
-    "Outcome unknown",
-    "The change may or may not have been made durable.",
-    "Repeat the request with the same idempotency key; it is done at most once.",
 )
 LOCKED = Problem(
     "locked",

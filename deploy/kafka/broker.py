@@ -98,11 +98,8 @@ class KafkaBroker:
             PROPERTIES.format(port=port, control=control, folder=self._folder)
         )
         classes = ("-cp", f"{LIBS}/*")
-        cluster = base64.urlsafe_b64encode(secrets.token_bytes(16)).decode().rstrip("=")
-        if cluster.startswith("-"):
-            cluster = "A" + cluster[1:]  # else it would read as an option
         storage: list[str | Path] = ["kafka.tools.StorageTool", "format"]
-        storage += ["--ignore-formatted", "-t", cluster, "-c", properties]
+        storage += ["--ignore-formatted", "-t", self._cluster_id(), "-c", properties]
         run(
             [java, "-Xmx128m", *classes, *storage],
             "Kafka's storage could not be formatted",
@@ -114,6 +111,14 @@ class KafkaBroker:
         )
         write_private(self._folder / "address", f"127.0.0.1:{port}")
         return f"127.0.0.1:{port}"
+
+    def _cluster_id(self) -> str:
+        """Return the id given to the storage; the same at every start."""
+        path = self._folder / "cluster-id"
+        if not path.exists():
+            random = base64.urlsafe_b64encode(b"k" + secrets.token_bytes(15))
+            write_private(path, random.decode().rstrip("="))
+        return path.read_text()
 
     def _address(self) -> str | None:
         path = self._folder / "address"

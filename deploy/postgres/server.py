@@ -14,6 +14,7 @@ import pwd
 import secrets
 import shutil
 import signal
+import time
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -32,6 +33,7 @@ from deploy.processes import (
 
 ROLE: Final = "keyturn"
 READY_SECONDS: Final = 60.0  # crash recovery included
+BURIAL_SECONDS: Final = 20.0
 # SIGINT: fast shutdown, SIGQUIT: immediate (recovers at the next start).
 STOP: Final = ((signal.SIGINT, 30.0), (signal.SIGQUIT, 10.0), (signal.SIGKILL, 10.0))
 SETTINGS: Final = (
@@ -75,6 +77,7 @@ class PostgresServer:
         user = _system_user(self._folder)
         if not self._secret.exists():
             self._initialise(programs, user)
+        self._wait_buried()
         for _ in range(ATTEMPTS):
             url = self._start(programs, user)
             if self._process.wait_ready(partial(_answers, url), READY_SECONDS):
@@ -102,6 +105,20 @@ class PostgresServer:
         finally:
             handed.unlink()
         write_private(self._secret, password)
+
+    def _wait_buried(self) -> None:
+        """Wait until a killed server is not even a zombie.
+
+        PostgreSQL would take it for alive and refuse to start; who reaps it is
+        process 1, in its own time.
+        """
+        try:
+            dead = int((self._cluster / "postmaster.pid").read_text().split("\n")[0])
+        except (OSError, ValueError):
+            return
+        end = time.monotonic() + BURIAL_SECONDS
+        while Path(f"/proc/{dead}").exists() and time.monotonic() < end:
+            time.sleep(0.1)
 
     def _start(self, programs: Path, user: str | None) -> str:
         (port,) = free_ports(1)

@@ -22,7 +22,6 @@ from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 
 from contracts import problems
 from contracts.problems import PROBLEMS, Problem, Refusal
-from services.chassis.auth import public, require
 from services.chassis.body import StrictRouter, Text
 from services.chassis.headers import DOCS_CSP
 
@@ -47,9 +46,14 @@ def swagger_files() -> dict[str, Path]:
     return {name: folder / name for name in _SWAGGER_FILES}
 
 
-def docs_router(app: FastAPI) -> StrictRouter:
-    """Return the public routes /docs, /docs/{file} and /openapi.json of `app`."""
-    router = StrictRouter(include_in_schema=False, dependencies=[public()])
+def docs_router(app: FastAPI, *, guard: Any) -> StrictRouter:
+    """Return the routes /docs, /docs/{file} and /openapi.json of `app`.
+
+    Args:
+        app: What is documented.
+        guard: Dependency of the routes, `auth.public()` or `auth.require()`.
+    """
+    router = StrictRouter(include_in_schema=False, dependencies=[guard])
     files = swagger_files()
     page = (_OWN / "swagger.html").read_text(encoding="utf-8")
     start = (_OWN / "start.js").read_text(encoding="utf-8")
@@ -78,13 +82,12 @@ def docs_router(app: FastAPI) -> StrictRouter:
     return router
 
 
-def problems_router(*, open_to_all: bool) -> StrictRouter:
+def problems_router(*, guard: Any) -> StrictRouter:
     """Return the route /problems/{code}: what a refusal means and what to do.
 
     Args:
-        open_to_all: Whether it answers without a token.
+        guard: Dependency of the route, `auth.public()` or `auth.require()`.
     """
-    guard = public() if open_to_all else require()
     router = StrictRouter(tags=["problems"], dependencies=[guard])
     template = Template((_OWN / "problem.html").read_text(encoding="utf-8"))
 

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 from fastapi import Response
 from pydantic import BaseModel
 from starlette.responses import JSONResponse
 
-from contracts.scopes import Scope
 from services.chassis import telemetry
-from services.chassis.auth import public, require
 from services.chassis.body import StrictRouter
 from services.chassis.telemetry import Metrics
 
@@ -38,25 +37,29 @@ class Health(BaseModel):
 
 
 def health_router(
-    *, checks: Mapping[str, Check], metrics: Metrics, open_metrics: bool
+    *,
+    checks: Mapping[str, Check],
+    metrics: Metrics,
+    probe_guard: Any,
+    scrape_guard: Any,
 ) -> StrictRouter:
     """Return the routes /livez, /readyz and /metrics.
 
     Args:
         checks: What must work for this service to serve, by a name for the log.
         metrics: The metrics of this process.
-        open_metrics: Whether /metrics answers without the scope `metrics:read`; for
-            loopback in embedded mode only.
+        probe_guard: Dependency of /livez and /readyz; public.
+        scrape_guard: Dependency of /metrics.
     """
     router = StrictRouter(tags=["health"])
 
-    @router.get("/livez", dependencies=[public()], summary="The process runs")
+    @router.get("/livez", dependencies=[probe_guard], summary="The process runs")
     async def livez() -> Health:
         return Health(status="ok")
 
     @router.get(
         "/readyz",
-        dependencies=[public()],
+        dependencies=[probe_guard],
         summary="The service can serve",
         responses={503: {"model": Health, "description": "Not now."}},
     )
@@ -70,11 +73,9 @@ def health_router(
             status_code=200 if ready else 503,
         )
 
-    guard = public() if open_metrics else require(Scope.METRICS_READ)
-
     @router.get(
         "/metrics",
-        dependencies=[guard],
+        dependencies=[scrape_guard],
         summary="Metrics in the Prometheus text format",
         response_class=Response,
         responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},

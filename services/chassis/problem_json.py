@@ -22,6 +22,13 @@ from starlette.requests import ClientDisconnect
 from contracts import problems
 from contracts.problems import Fault, Problem
 from services.chassis import telemetry
+from services.chassis.database import (
+    CommitUnknown,
+    DatabaseBusy,
+    DatabaseError,
+    DatabaseUnavailable,
+    Fenced,
+)
 
 MEDIA_TYPE = "application/problem+json"
 MAX_FAULTS = 50
@@ -39,6 +46,13 @@ _BY_STATUS: Mapping[int, Problem] = {
     429: problems.QUOTA_EXCEEDED,
     431: problems.HEADER_TOO_LARGE,
     503: problems.BUSY,
+}
+
+_BY_DATABASE_ERROR: Mapping[type[DatabaseError], Problem] = {
+    DatabaseBusy: problems.BUSY,
+    DatabaseUnavailable: problems.AUDIT_UNAVAILABLE,
+    CommitUnknown: problems.AUDIT_UNAVAILABLE,
+    Fenced: problems.SHUTTING_DOWN,
 }
 
 _MESSAGES: Mapping[str, str] = {
@@ -149,6 +163,8 @@ def request_id(scope: Mapping[str, Any]) -> str:
 def refusal_response(error: Exception, scope: Mapping[str, Any]) -> Response | None:
     """Return the answer for an error that carries a `problem`, else None."""
     problem = getattr(error, "problem", None)
+    if isinstance(error, DatabaseError):
+        problem = _BY_DATABASE_ERROR.get(type(error))
     if not isinstance(problem, Problem):
         return None
     faults = list(getattr(error, "faults", ()))
@@ -288,16 +304,18 @@ class ProblemBoundary:
         except ClientDisconnect:
             return
         except Exception as error:  # noqa: BLE001 - the boundary: mapped and logged
-            response = _answer(error, scope)
+            response = error_response(error, scope)
             # With the answer begun there is nothing left to say: returning without
             # its end makes the server close the connection, which the caller notices.
             if not started:
                 await response(scope, receive, send)
 
 
-def _answer(error: Exception, scope: Scope) -> Response:
+def error_response(error: Exception, scope: Mapping[str, Any]) -> Response:
+    """Return the answer for any exception; log those nobody should meet."""
     refused = refusal_response(error, scope)
-    if refused is not None and refused.status_code != problems.INTERNAL.status:
+    expected = refused is not None and refused.status_code != problems.INTERNAL.status
+    if refused is not None and expected and not isinstance(error, DatabaseError):
         return refused
     telemetry.logger().error(
         "request.failed",
@@ -305,7 +323,7 @@ def _answer(error: Exception, scope: Scope) -> Response:
         route=getattr(scope.get("route"), "path", "unmatched"),
         **telemetry.describe(error),
     )
-    return problem_response(problems.INTERNAL, request_id=request_id(scope))
+    return refused or problem_response(problems.INTERNAL, request_id=request_id(scope))
 
 
 def install(app: FastAPI) -> None:

@@ -23,12 +23,15 @@ from starlette.middleware import Middleware
 
 from contracts import problems
 from contracts.problems import Problem
+from contracts.scopes import Scope
 from services.chassis import clock as clocks
 from services.chassis import problem_json, telemetry
 from services.chassis.auth import (
     SCHEME_NAME,
     TOKEN_PATH,
     TokenVerifier,
+    public,
+    require,
     unguarded_routes,
 )
 from services.chassis.body import StrictRoute
@@ -38,6 +41,7 @@ from services.chassis.health import Check, health_router
 from services.chassis.settings import Mode, ServiceSettings, is_loopback
 from services.chassis.telemetry import Metrics, RequestLog
 
+API_VERSION = "1"  # additive changes only; never in an answer's meaning
 GRACEFUL_SECONDS = 5
 KEEP_ALIVE_SECONDS = 30
 GC_THRESHOLDS = (50_000, 50, 100)
@@ -60,8 +64,6 @@ class AppError(RuntimeError):
 
 def create_service_app(
     *,
-    title: str,
-    version: str,
     settings: ServiceSettings,
     routers: Sequence[APIRouter],
     lifespan: Lifespan | None = None,
@@ -73,8 +75,6 @@ def create_service_app(
     """Return the application of a service.
 
     Args:
-        title: Name in the OpenAPI document.
-        version: Version of the API.
         settings: Checked settings.
         routers: The rooms' routers, each a `StrictRouter` with its own prefix.
         lifespan: Opens and closes what the service owns. It may set
@@ -90,8 +90,8 @@ def create_service_app(
     metrics = metrics or Metrics()
     clock = clock or clocks.SystemClock()
     app = FastAPI(
-        title=title,
-        version=version,
+        title=f"Keyturn {settings.SERVICE}".strip(),
+        version=API_VERSION,
         lifespan=lifespan,
         # Our own pages and handlers replace these; the limit of body size is
         # StrictRoute's, because the framework's answers in plain text.
@@ -131,11 +131,17 @@ def _include(
         app.include_router(router)
     local = settings.mode is Mode.EMBEDDED and is_loopback(settings.host)
     app.include_router(
-        health_router(checks=checks, metrics=metrics, open_metrics=local)
+        health_router(
+            checks=checks,
+            metrics=metrics,
+            probe_guard=public(),
+            scrape_guard=public() if local else require(Scope.METRICS_READ),
+        )
     )
-    app.include_router(problems_router(open_to_all=settings.serves_docs))
-    if settings.serves_docs:
-        app.include_router(docs_router(app))
+    open_docs = settings.serves_docs
+    app.include_router(problems_router(guard=public() if open_docs else require()))
+    if open_docs:
+        app.include_router(docs_router(app, guard=public()))
 
 
 def _refuse_unsafe(app: FastAPI) -> None:

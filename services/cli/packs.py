@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import rfc8785
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 from contracts.custody.document import DocumentMalformed
 from contracts.law.pack import parse_pack, rule_pack_hash

@@ -25,6 +25,7 @@ from contracts.officers import OfficerRole, is_person, key_id
 from contracts.purposes import GIVEN, Purpose
 from contracts.scopes import Scope
 from services.chassis import outbox
+from services.chassis.auth import PrincipalKind
 from services.chassis.clock import milliseconds
 from services.chassis.database import Tx
 from services.chassis.journal import Journal
@@ -32,7 +33,13 @@ from services.chassis.lanes import EventRef
 from services.vault.parties import store
 from services.vault.parties.client_secrets import SECRET_BYTES, secret_hash, secret_text
 from services.vault.parties.errors import EnrolmentRefused
-from services.vault.parties.members import Client, EnrolledKey, Party, officer_id
+from services.vault.parties.members import (
+    Client,
+    EnrolledKey,
+    KeyPurpose,
+    Party,
+    officer_id,
+)
 from services.vault.parties.operations import revoke_keys
 
 HOST: Final = "host"
@@ -120,7 +127,9 @@ class Enrolment:
         )
         secret = secret_text(self._random_bytes(SECRET_BYTES))
         hashed = secret_hash(self._secrets_key, secret)
-        new = Client(id_, party, hashed, scopes, purposes, default_purpose, False)
+        new = Client(
+            id_, party, hashed, scopes, purposes, default_purpose, revoked=False
+        )
 
         def enrol(tx: Tx) -> EventRef:
             self._require_party(tx, party)
@@ -129,7 +138,7 @@ class Enrolment:
                 "a client of this id is enrolled",
             )
             store.insert_client(tx, new)
-            store.actor_alias(tx, "client", id_)
+            store.actor_alias(tx, PrincipalKind.CLIENT, id_)
             event = ClientEnrolled(
                 client=id_,
                 scopes=sorted(scope.value for scope in scopes),
@@ -184,14 +193,16 @@ class Enrolment:
         def enrol(tx: Tx) -> list[EventRef]:
             self._require_party(tx, party)
             now = milliseconds(tx.now)
-            pairs = (("login", login), ("sign", sign))
+            pairs: list[tuple[KeyPurpose, bytes]] = [("login", login), ("sign", sign)]
             keys = [
                 EnrolledKey(key_id(raw), party, person, role, use, raw, now, None)
                 for use, raw in pairs
             ]
             if _all_enrolled(tx, keys):
                 return []
-            alias = store.actor_alias(tx, "officer", officer_id(party, person))
+            alias = store.actor_alias(
+                tx, PrincipalKind.OFFICER, officer_id(party, person)
+            )
             return [_enrol_key(tx, key, alias) for key in keys]
 
         return self._run(enrol)

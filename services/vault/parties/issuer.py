@@ -46,11 +46,14 @@ class TokenIssuer:
         new_id: Callable[[], str],
     ) -> None:
         public = _text(bytes(SigningKey(seed).verify_key))
-        members = {"kty": "OKP", "crv": "Ed25519", "x": public}
+        members: dict[str, str | list[str]] = {
+            "kty": "OKP",
+            "crv": "Ed25519",
+            "x": public,
+        }
         self._public = {**members, "kid": OKPKey.import_key(members).thumbprint()}
-        self._key = OKPKey.import_key(
-            {**self._public, "d": _text(seed)}, {"use": "sig", "alg": "Ed25519"}
-        )
+        private: dict[str, str | list[str]] = {**self._public, "d": _text(seed)}
+        self._key = OKPKey.import_key(private)
         self._issuer = issuer
         self._audience = audience
         self._seconds = seconds
@@ -79,7 +82,8 @@ class TokenIssuer:
 
     def key_set(self) -> KeySet:
         """Return the public keys, for a verifier in the same process."""
-        return KeySet.import_key_set(self.jwks())
+        public: dict[str, str | list[str]] = {**self._public}
+        return KeySet([OKPKey.import_key(public)])
 
 
 def _text(raw: bytes) -> str:

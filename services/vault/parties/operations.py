@@ -173,7 +173,7 @@ class Parties:
                 raise OfficerUnknown
             if key.person == principal.person:
                 raise OwnKey
-            actor = store.actor_alias(tx, "officer", principal.id)
+            actor = store.actor_alias(tx, principal.kind, principal.id)
             return revoke_keys(tx, key, actor)
 
         return await self._changes.write(revoke)
@@ -215,19 +215,21 @@ class Parties:
 
     async def alias(self, principal: Principal) -> str:
         """Return the caller's alias for events; drawn at enrolment or now."""
-        kind = principal.kind.value
-        known = self._aliases.get((kind, principal.id))
+        kind = principal.kind
+        known = self._aliases.get((kind.value, principal.id))
         if known is not None:
             return known
         found = await self._changes.read(
             lambda c: store.find_alias(c, kind, principal.id)
         )
-        if found is None:
-            found = await self._changes.write(
+        if found is not None:
+            alias = found
+        else:
+            alias = await self._changes.write(
                 lambda tx: store.actor_alias(tx, kind, principal.id)
             )
-        self._aliases[(kind, principal.id)] = found
-        return found
+        self._aliases[(kind.value, principal.id)] = alias
+        return alias
 
 
 def revoke_keys(tx: Tx, key: EnrolledKey, actor: str | None) -> EventRef | None:

@@ -70,7 +70,9 @@ def router(parties: Parties, issuer: TokenIssuer) -> StrictRouter:
         return JwksOut.model_validate(issuer.jwks())
 
     @api.get(
-        "/v1/installation", dependencies=[public()], summary="Which installation this is"
+        "/v1/installation",
+        dependencies=[public()],
+        summary="Which installation this is",
     )
     async def read_installation() -> InstallationOut:
         return InstallationOut(installation=parties.installation)
@@ -137,7 +139,9 @@ def _basic(header: str | None) -> ClientCredentials | None:
     try:
         if kind.lower() != "basic":
             raise CredentialsRefused
-        id_, found, secret = base64.b64decode(text, validate=True).decode().partition(":")
+        id_, found, secret = (
+            base64.b64decode(text, validate=True).decode().partition(":")
+        )
     except (binascii.Error, ValueError):
         raise CredentialsRefused from None
     if not found:

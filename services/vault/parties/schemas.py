@@ -16,16 +16,14 @@ class TokenOut(BaseModel):
     """An access token. RFC 6749 §5.1."""
 
     access_token: str
-    token_type: Literal["Bearer"] = "Bearer"
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - a kind, not a token
     expires_in: int
     scope: str
 
     @classmethod
     def of(cls, token: IssuedToken) -> TokenOut:
         """Return the answer for a token."""
-        return cls(
-            access_token=token.text, expires_in=token.seconds, scope=token.scope
-        )
+        return cls(access_token=token.text, expires_in=token.seconds, scope=token.scope)
 
 
 class JwkOut(BaseModel):

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final
 
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.engine import Connection, Row
@@ -16,13 +16,12 @@ from contracts.custody.officers import OfficerKey, Role
 from contracts.officers import OfficerRole
 from contracts.purposes import Purpose
 from contracts.scopes import Scope
+from services.chassis.auth import PrincipalKind
 from services.chassis.clock import milliseconds, random_alias
 from services.chassis.database import Tx
 from services.vault.parties.errors import CredentialsRefused, PartyUnknown
 from services.vault.parties.members import Client, EnrolledKey, KeyPurpose, Party
 from services.vault.parties.tables import actor, assertion, client, officer, party
-
-ActorKind: TypeAlias = Literal["client", "officer"]
 
 _SELLER_ROLE: Final = {
     OfficerRole.OWNER: Role.SELLER_OWNER,
@@ -141,9 +140,7 @@ def insert_client(tx: Tx, new: Client) -> None:
 
 def replace_secret(tx: Tx, id_: str, secret_hash: bytes) -> None:
     """Give a client another secret; the old one is worth nothing from this commit."""
-    tx.execute(
-        update(client).where(client.c.id == id_).values(secret_hash=secret_hash)
-    )
+    tx.execute(update(client).where(client.c.id == id_).values(secret_hash=secret_hash))
 
 
 def revoke_client(tx: Tx, id_: str) -> bool:
@@ -258,7 +255,7 @@ def _handover_role(key: EnrolledKey, seller: str, buyer: str) -> Role | None:
     return _OUTSIDE_ROLE.get(key.role)
 
 
-def _key(row: Row[Any]) -> EnrolledKey:
+def _key(row: Row[*tuple[Any, ...]]) -> EnrolledKey:
     use: KeyPurpose = "sign" if row.use == "sign" else "login"
     return EnrolledKey(
         key_id=row.key_id,
@@ -279,26 +276,26 @@ def _moment(at: int | None) -> datetime | None:
 # -- Aliases of actors, used assertions -------------------------------------------
 
 
-def find_alias(connection: Connection, kind: ActorKind, id_: str) -> str | None:
+def find_alias(connection: Connection, kind: PrincipalKind, id_: str) -> str | None:
     """Return an actor's alias, None if it has none yet."""
     return connection.execute(
-        select(actor.c.alias).where(actor.c.kind == kind, actor.c.id == id_)
+        select(actor.c.alias).where(actor.c.kind == kind.value, actor.c.id == id_)
     ).scalar_one_or_none()
 
 
-def actor_alias(tx: Tx, kind: ActorKind, id_: str) -> str:
+def actor_alias(tx: Tx, kind: PrincipalKind, id_: str) -> str:
     """Return an actor's alias; draw one if it has none.
 
     Args:
         tx: The transaction of what the actor does.
-        kind: `client` or `officer`.
+        kind: A client or an officer; `Principal.kind`.
         id_: The client id, or the officer's `<party>/<person>`; `Principal.id`.
     """
     found = find_alias(tx.connection, kind, id_)
     if found is not None:
         return found
     drawn = random_alias()
-    tx.execute(insert(actor).values(kind=kind, id=id_, alias=drawn))
+    tx.execute(insert(actor).values(kind=kind.value, id=id_, alias=drawn))
     return drawn
 
 

@@ -20,6 +20,13 @@ from contracts import problems
 from contracts.problems import Fault, Problem, Refusal
 from services.chassis import problem_json, telemetry
 from services.chassis.body import Body, StrictRouter, Text
+from services.chassis.database import (
+    CommitUnknown,
+    DatabaseBusy,
+    DatabaseError,
+    DatabaseUnavailable,
+    Fenced,
+)
 from services.chassis.headers import API_HEADERS, RequestFrame
 from services.chassis.serve import TELEMETRY_OFF
 
@@ -136,6 +143,26 @@ async def test_error_of_another_root_is_mapped_by_its_problem(
     answer = await client.get("/raise/foreign")
     assert (answer.status_code, answer.json()["code"]) == (412, "etag-stale")
     assert CANARY not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (DatabaseBusy, "busy"),
+        (DatabaseUnavailable, "audit-unavailable"),
+        (CommitUnknown, "audit-unavailable"),
+        (Fenced, "shutting-down"),
+        (DatabaseError, "internal"),
+    ],
+)
+def test_every_database_error_has_its_answer(
+    error: type[DatabaseError], code: str
+) -> None:
+    answer = problem_json.error_response(error(CANARY), {"type": "http"})
+    assert json.loads(answer.body)["code"] == code
+    assert CANARY.encode() not in bytes(answer.body)
+    if code != "internal":
+        assert answer.headers["retry-after"] == "1"
 
 
 @pytest.mark.parametrize(

@@ -77,8 +77,6 @@ def app_of(
         issuer="urn:i", audience="urn:a", clock=CLOCK, keys=LocalKeys(lambda: KeySet([KEY]))
     )  # fmt: skip
     return create_service_app(
-        title="Shop",
-        version="1",
         settings=settings or ServiceSettings(),
         routers=routers or (things(),),
         verifier=verifier,
@@ -296,7 +294,7 @@ async def test_lifespan_may_bring_the_verifier() -> None:
         yield
 
     app = create_service_app(
-        title="Shop", version="1", settings=ServiceSettings(), routers=[things()],
+        settings=ServiceSettings(), routers=[things()],
         lifespan=lifespan,
     )  # fmt: skip
     async with app.router.lifespan_context(app):
