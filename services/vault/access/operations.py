@@ -267,4 +267,3 @@ def in_pages(aliases: Sequence[str]) -> list[list[str]]:
         for start in range(0, len(aliases), MAX_ITEMS)
     ]
     return pieces or [[]]
-

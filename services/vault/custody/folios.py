@@ -29,6 +29,7 @@ from services.vault.keys.sealing import (
     wrap_key,
 )
 
+
 class Place(NamedTuple):
     """Where a folio stands: the party's, of a record, of a class, a volume."""
 

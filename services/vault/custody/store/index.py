@@ -56,6 +56,19 @@ def find_by_value(
     )
 
 
+def find_own(connection: Connection, party: str, value: bytes) -> str | None:
+    """Return the id of the party's record with that external id.
+
+    Raises:
+        HandedOver: The record was handed over: it is not created again.
+    """
+    for found in find_by_value(connection, party, EXTERNAL_ID, value):
+        if is_handed_over(connection, party, found):
+            raise HandedOver
+        return found
+    return None
+
+
 def find_active(
     connection: Connection, party: str, field: str, value: bytes, class_: str | None
 ) -> list[str]:
