@@ -13,63 +13,17 @@ import base64
 import binascii
 import json
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from contracts.events import envelope
 from contracts.events.envelope import EventMalformed
 from contracts.events.head import Head
+from services.audit.log.arrivals import Group, Parked, Position
 
 MAX_PARKED_BYTES: Final = 64 * 1024 * 1024
 _CORE: Final = ("lane", "seq", "prev")
-
-
-@dataclass(frozen=True, slots=True)
-class Parked:
-    """One received event, not yet under a verified head.
-
-    Attributes:
-        raw: The exact bytes.
-        leaf: Their leaf hash.
-        lane, seq, prev: As the event says.
-        readable: Whether this version can parse it whole.
-    """
-
-    raw: bytes
-    leaf: bytes
-    lane: str
-    seq: int
-    prev: bytes
-    readable: bool
-    type: str
-    data: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """How far a lane is integrated; `leaf` is empty before its first event."""
-
-    seq: int = 0
-    leaf: bytes = b""
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Events of one lane, in order, that a verified head covers."""
-
-    lane: str
-    service: str
-    events: tuple[Parked, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Fork:
-    """Two different events for one place under verified heads."""
-
-    lane: str
-    seq: int
-    evidence: bytes
 
 
 def read(raw: bytes) -> Parked | None:

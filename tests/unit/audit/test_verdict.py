@@ -7,7 +7,8 @@ from nacl.signing import SigningKey
 
 from contracts.events import envelope
 from contracts.events.head import Head
-from services.audit.intake.verdict import Position, Verdict
+from services.audit.intake.verdict import Verdict
+from services.audit.log.arrivals import Position
 
 INSTALLATION = "0011223344556677"
 KEYS = {"vault": SigningKey(bytes(32)), "transfer": SigningKey(b"\x01" * 32)}
