@@ -25,8 +25,8 @@ from contracts.log.tiles import (
     new_bundles,
 )
 from services.audit.errors import LogBehindTiles, LogConflict
-from services.audit.log.arrivals import Fork, Group, Parked
 from services.audit.log import store
+from services.audit.log.arrivals import Fork, Group, Parked
 from services.audit.log.files import CHECKPOINT, TileFiles
 from services.audit.log.store import LeafRow, PositionRow, TreeRow
 from services.audit.log.succession import Alarm, judge, opening_of
