@@ -70,6 +70,14 @@ class OfficerRevoked(Acted):
     key_id: str
 
 
+class ClassCatalogued(Acted):
+    """A class was added to a party's catalogue."""
+
+    TYPE: ClassVar[str] = "org.keyturn.class.catalogued.v1"
+    class_: str = Field(alias="class")
+    form: Literal["document", "entries"]
+
+
 class FieldCatalogued(Acted):
     """A field was added to a party's catalogue, or its entry was changed."""
 
@@ -339,6 +347,7 @@ VAULT_EVENTS: tuple[type[Payload], ...] = (
     ClientRevoked,
     OfficerEnrolled,
     OfficerRevoked,
+    ClassCatalogued,
     FieldCatalogued,
     KeyCreated,
     KeyDestroyed,

@@ -24,6 +24,7 @@ from sqlalchemy import CursorResult, Executable, text
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError, OperationalError
 
+from contracts import problems
 from services.chassis.clock import Clock
 from services.chassis.crashpoints import CRASH_POINTS
 from services.chassis.engines import Engines
@@ -36,11 +37,15 @@ READERS: Final = 8  # threads for reads on PostgreSQL
 
 
 class DatabaseError(Exception):
-    """Root of what the database tells its callers."""
+    """Root of what the database tells its callers; `problem` is what they answer."""
+
+    problem = problems.AUDIT_UNAVAILABLE
 
 
 class DatabaseBusy(DatabaseError):  # noqa: N818 - a state, not a mistake
     """A lock was not to be had within its bound; nothing was written. Try again."""
+
+    problem = problems.BUSY
 
 
 class DatabaseUnavailable(DatabaseError):  # noqa: N818

@@ -11,6 +11,7 @@ from typing import Final
 
 from sqlalchemy import MetaData
 
+from services.chassis import idempotency
 from services.chassis.lanes import define_tables
 
 NAMING: Final = {
@@ -27,3 +28,4 @@ KEYS: Final = MetaData(naming_convention=NAMING)
 
 CHANGES_LANES: Final = define_tables(RECORDS)
 READS_LANES: Final = define_tables(READS)
+IDEMPOTENCY: Final = idempotency.define_table(RECORDS)

@@ -2,8 +2,9 @@
 """The keys of the vault's own files, wrapped by the root key in `vault/db.keys`.
 
 `records`, `reads` and `keys` open the encrypted databases of the embedded mode;
-`clients` keys the hashes of client secrets. The file also names the fingerprint of
-its root key, so that a wrong root is recognised before anything is opened.
+`clients` keys the hashes of client secrets, `idempotency` the stored answers. The
+file also names the fingerprint of its root key, so that a wrong root is recognised
+before anything is opened.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from services.vault.keys.providers import KeyProvider, require_root
 from services.vault.keys.sealing import KEY_BYTES, Key, secret_context
 
 FORMAT: Final = "keyturn-db-keys/1"
-NAMES: Final = ("records", "reads", "keys", "clients")
+NAMES: Final = ("records", "reads", "keys", "clients", "idempotency")
 
 
 def create(

@@ -46,7 +46,11 @@ class TokenIssuer:
         new_id: Callable[[], str],
     ) -> None:
         public = _text(bytes(SigningKey(seed).verify_key))
-        members = {"kty": "OKP", "crv": "Ed25519", "x": public}
+        members: dict[str, str | list[str]] = {
+            "kty": "OKP",
+            "crv": "Ed25519",
+            "x": public,
+        }
         self._public = {**members, "kid": OKPKey.import_key(members).thumbprint()}
         private: dict[str, str | list[str]] = {**self._public, "d": _text(seed)}
         self._key = OKPKey.import_key(private)

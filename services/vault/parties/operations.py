@@ -222,9 +222,12 @@ class Parties:
         found = await self._changes.read(
             lambda c: store.find_alias(c, kind, principal.id)
         )
-        alias = found or await self._changes.write(
-            lambda tx: store.actor_alias(tx, kind, principal.id)
-        )
+        if found is not None:
+            alias = found
+        else:
+            alias = await self._changes.write(
+                lambda tx: store.actor_alias(tx, kind, principal.id)
+            )
         self._aliases[(kind.value, principal.id)] = alias
         return alias
 

@@ -1,0 +1,273 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A party's catalogue as one frozen value, and the check of documents by it. Pure.
+
+A field that is not in the catalogue is refused at the door. A check returns what was
+sent, unchanged, and the normal forms under which it is found again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from contracts.problems import Fault
+from services.vault.catalogue.errors import DocumentRefused, FieldUnknown, PhoneRefused
+from services.vault.catalogue.kinds import FieldValue, Kind, fault_of
+from services.vault.errors import FieldUnparsable, PhoneUnparsable
+from services.vault.keys.normalise import normalise
+
+MAX_FAULTS: Final = 50
+IDENTITY: Final = "identity"
+"""The pseudo-class under which a record's own number in a CRM is sealed."""
+
+_ENTRY_ID: Final = re.compile(r"[!-~]{1,64}")
+_INSTANT: Final = re.compile(
+    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.ASCII
+)
+_MESSAGES: Final[Mapping[str, str]] = {
+    "unknown_class": "is no class of the catalogue",
+    "unknown_field": "is no field of this class in the catalogue",
+    "wrong_form": "does not fit the form of this class",
+    "entry_id": "must be 1-64 visible ASCII characters, once",
+    "entry_at": "must be a time as in RFC 3339, with its offset",
+    "unparsable": "is not valid for the kind of this field",
+    "phone_unparsable": "is no telephone number; write it with + and country code",
+}
+
+
+class Form(StrEnum):
+    """How a class is stored: one volume, or one a calendar year."""
+
+    DOCUMENT = "document"
+    ENTRIES = "entries"
+
+
+class Grade(StrEnum):
+    """How closely a field is guarded; the words of the access policy."""
+
+    GENERAL = "general"
+    SENSITIVE = "sensitive"
+    MINOR = "minor"
+
+
+@dataclass(frozen=True, slots=True)
+class DataClass:
+    """A class of records' data."""
+
+    name: str
+    form: Form
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of a class.
+
+    Attributes:
+        mask: How a masked view shows it; a name of `access.views`, or `none`.
+        searchable: Whether it is indexed.
+        unique: Whether two records of the party may not share a value.
+    """
+
+    name: str
+    class_: str
+    grade: Grade
+    kind: Kind
+    mask: str
+    searchable: bool
+    unique: bool
+
+
+@dataclass(frozen=True, slots=True)
+class IndexTerm:
+    """A normal form under which a record is found by a field."""
+
+    field: str
+    class_: str
+    normalised: str
+    unique: bool
+
+    def __repr__(self) -> str:
+        return f"IndexTerm({self.field}, ***)"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A checked entry; `at` is aware, `fields` are as sent."""
+
+    entry_id: str
+    at: datetime
+    fields: Mapping[str, FieldValue]
+
+    def __repr__(self) -> str:
+        return "Entry(***)"
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """A party's classes and fields.
+
+    Attributes:
+        region: The party's home region, for telephone numbers.
+        timezone: The party's time zone, for the years of entries.
+    """
+
+    party: str
+    region: str
+    timezone: str
+    classes: Mapping[str, DataClass]
+    fields: Mapping[str, Field]
+
+    def fields_of(self, class_: str) -> list[Field]:
+        """Return the fields of a class, by name."""
+        found = (field for field in self.fields.values() if field.class_ == class_)
+        return sorted(found, key=lambda field: field.name)
+
+    def masks(self, class_: str) -> dict[str, str]:
+        """Return field name → mask of a class."""
+        return {field.name: field.mask for field in self.fields_of(class_)}
+
+    def grades(self, class_: str) -> frozenset[Grade]:
+        """Return every grade that a class has; `general` where it has no field."""
+        found = frozenset(field.grade for field in self.fields_of(class_))
+        return found or frozenset({Grade.GENERAL})
+
+    def require_form(self, class_: str, form: Form, at: str, position: int) -> None:
+        """Refuse a class that is unknown or of the other form.
+
+        Raises:
+            DocumentRefused: Names `position`, the class's place below `at`.
+        """
+        known = self.classes.get(class_)
+        if known is None:
+            fault = _fault(f"{at}/{position}", "unknown_class")
+            raise FieldUnknown([fault])
+        if known.form is not form:
+            fault = _fault(f"{at}/{class_}", "wrong_form")
+            raise DocumentRefused([fault])
+
+    def check_documents(
+        self, documents: Mapping[str, Mapping[str, Any]], at: str = "/documents"
+    ) -> list[IndexTerm]:
+        """Check documents by class; return the terms under which they are found.
+
+        Args:
+            documents: Class → field → value.
+            at: Where they stand in the request, for the pointers.
+
+        Raises:
+            DocumentRefused: Names places and rules, never a value.
+        """
+        faults: list[Fault] = []
+        terms: list[IndexTerm] = []
+        for position, (class_, document) in enumerate(documents.items()):
+            self.require_form(class_, Form.DOCUMENT, at, position)
+            faults.extend(self._faults(class_, document, f"{at}/{class_}"))
+            if not faults:
+                faults.extend(self._collect(document, f"{at}/{class_}", terms))
+        _refuse(faults)
+        return terms
+
+    def check_entries(
+        self, class_: str, entries: Sequence[Mapping[str, Any]], at: str
+    ) -> list[Entry]:
+        """Check entries of one class.
+
+        Args:
+            class_: A class of the form `entries`, known to be one (`require_form`).
+            entries: Each `{entry_id, at, ...fields}`.
+            at: Where the list stands in the request, for the pointers.
+
+        Raises:
+            DocumentRefused: Names places and rules, never a value.
+        """
+        faults: list[Fault] = []
+        checked: list[Entry] = []
+        seen: set[object] = set()
+        for position, entry in enumerate(entries):
+            place = f"{at}/{position}"
+            own = dict(entry)
+            id_, moment = own.pop("entry_id", None), _instant(own.pop("at", None))
+            valid_id = isinstance(id_, str) and _ENTRY_ID.fullmatch(id_) is not None
+            if not valid_id or id_ in seen:
+                faults.append(_fault(f"{place}/entry_id", "entry_id"))
+            if moment is None:
+                faults.append(_fault(f"{place}/at", "entry_at"))
+            seen.add(str(id_))
+            faults.extend(self._faults(class_, own, place))
+            if moment is not None and not faults:
+                checked.append(Entry(str(id_), moment, own))
+        _refuse(faults)
+        return checked
+
+    def term(self, name: str, value: str) -> IndexTerm | None:
+        """Return the term of a look-up, None if the field is not searchable.
+
+        Raises:
+            FieldUnparsable: The value has no normal form; named by its field.
+        """
+        field = self.fields.get(name)
+        if field is None or not field.searchable:
+            return None
+        return self._term(field, value)
+
+    def _term(self, field: Field, value: str) -> IndexTerm:
+        normal = normalise(
+            field.kind.value, value, field=field.name, region=self.region
+        )
+        return IndexTerm(field.name, field.class_, normal, field.unique)
+
+    def _faults(
+        self, class_: str, document: Mapping[str, Any], at: str
+    ) -> Iterator[Fault]:
+        for position, (name, value) in enumerate(document.items()):
+            field = self.fields.get(name)
+            if field is None or field.class_ != class_:
+                yield _fault(f"{at}/{position}", "unknown_field")
+                continue
+            code = fault_of(field.kind, value)
+            if code is not None:
+                yield _fault(f"{at}/{name}", code)
+
+    def _collect(
+        self, document: Mapping[str, Any], at: str, terms: list[IndexTerm]
+    ) -> Iterator[Fault]:
+        for name, value in document.items():
+            field = self.fields[name]
+            if not field.searchable:
+                continue
+            for text in value if isinstance(value, list) else [value]:
+                try:
+                    terms.append(self._term(field, text))
+                except PhoneUnparsable:
+                    yield _fault(f"{at}/{name}", "phone_unparsable")
+                except FieldUnparsable:
+                    yield _fault(f"{at}/{name}", "unparsable")
+
+
+def _fault(pointer: str, code: str) -> Fault:
+    return Fault(pointer, code, _MESSAGES.get(code, "is not valid for this kind"))
+
+
+def _refuse(faults: list[Fault]) -> None:
+    if not faults:
+        return
+    codes = {fault.code for fault in faults}
+    listed = faults[:MAX_FAULTS]
+    if codes & {"unknown_field", "unknown_class"}:
+        raise FieldUnknown(listed)
+    if codes == {"phone_unparsable"}:
+        raise PhoneRefused(listed)
+    raise DocumentRefused(listed)
+
+
+def _instant(value: object) -> datetime | None:
+    if not isinstance(value, str) or _INSTANT.fullmatch(value) is None:
+        return None
+    try:
+        return datetime.fromisoformat(value)
+    except ValueError:
+        return None
