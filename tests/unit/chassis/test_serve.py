@@ -29,7 +29,7 @@ from services.chassis.auth import (
     require,
     sign_access_token,
 )
-from services.chassis.body import Body, Index, Limit, StrictRouter
+from services.chassis.body import Body, Limit, Position, StrictRouter
 from services.chassis.docs import openapi_text, swagger_files
 from services.chassis.headers import API_HEADERS, DOCS_CSP
 from services.chassis.serve import AppError, create_service_app
@@ -63,7 +63,7 @@ def things() -> StrictRouter:
 
     @router.get("/{number}", dependencies=[require(Scope.RECORDS_READ)])
     async def read_thing(
-        number: Annotated[Index, PathParameter()], limit: Limit = 50
+        number: Annotated[Position, PathParameter()], limit: Limit = 50
     ) -> int:
         return number
 
