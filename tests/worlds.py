@@ -73,29 +73,26 @@ WORLDS: Final = [
     ),
 ]
 
+# The product's own broker; the pipe ends it when the tests end, however they end.
 BROKER_PROGRAM: Final = """
 import sys
-from confluent_kafka import Producer
-producer = Producer({"test.mock.num.brokers": 1, "log_level": 0})
-for topic in sys.argv[1:]:
-    producer.list_topics(topic, timeout=5)
-node = producer.list_topics(timeout=5).brokers[1]
-print(f"{node.host}:{node.port}", flush=True)
+from services.chassis.broker_embedded import EmbeddedBroker
+broker = EmbeddedBroker()
+print(broker.bootstrap, flush=True)
 sys.stdin.buffer.read()
 """
 
 
 @dataclass
-class EmbeddedBroker:
+class EmbeddedBrokerProcess:
     """An embedded broker in a child process; `restart` brings a new, empty one."""
 
-    topics: tuple[str, ...]
     address: str = ""
     _child: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     def start(self) -> None:
         self._child = subprocess.Popen(
-            [sys.executable, "-c", BROKER_PROGRAM, *self.topics],
+            [sys.executable, "-c", BROKER_PROGRAM],
             stdin=subprocess.PIPE,  # its end of file ends the broker
             stdout=subprocess.PIPE,
         )
@@ -117,11 +114,9 @@ class EmbeddedBroker:
 
 
 @contextlib.contextmanager
-def embedded_broker(
-    topics: tuple[str, ...] = tuple(TOPICS.values()),
-) -> Iterator[EmbeddedBroker]:
+def embedded_broker() -> Iterator[EmbeddedBrokerProcess]:
     """Run an embedded broker whose topics exist (4 partitions each)."""
-    running = EmbeddedBroker(topics)
+    running = EmbeddedBrokerProcess()
     running.start()
     try:
         yield running
