@@ -24,9 +24,10 @@ from contracts.log.note import NoteVerifier
 from services.chassis import outbox, outbox_routes, telemetry
 from services.chassis.auth import KeySource, LocalKeys, RemoteKeys, TokenVerifier
 from services.chassis.bus import BusUnavailable, Publisher
-from services.chassis.clock import Clock, SystemClock, milliseconds, uuid7
+from services.chassis.clock import Clock, SystemClock, milliseconds, random_bytes, uuid7
 from services.chassis.database import Database, DatabaseError
 from services.chassis.follower import Follower
+from services.chassis.idempotency import IdempotencyStore
 from services.chassis.journal import Journal
 from services.chassis.key_files import load_seed
 from services.chassis.log_reader import HttpLog
@@ -37,10 +38,12 @@ from services.chassis.telemetry import Metrics
 from services.vault.catalogue import Catalogues
 from services.vault.catalogue.routes import router as catalogue_router
 from services.vault.keys.keyring import Keyring
+from services.vault.keys.sealing import NONCE_BYTES, Key, open_sealed, seal
 from services.vault.opening import Opening, open_vault
 from services.vault.parties import Parties
 from services.vault.parties.issuer import TokenIssuer
 from services.vault.parties.routes import router as parties_router
+from services.vault.schema import IDEMPOTENCY
 from services.vault.settings import VaultSettings
 
 WATCH_SECONDS: Final = 2.0
@@ -55,6 +58,7 @@ class Rooms:
         changes: Journal of changes; the records' database.
         reads: Journal of reads.
         keys: The key database.
+        idempotency: Answers to repeated requests, in the records' database.
     """
 
     changes: Journal
@@ -64,6 +68,7 @@ class Rooms:
     issuer: TokenIssuer
     parties: Parties
     catalogues: Catalogues
+    idempotency: IdempotencyStore
 
     def routers(self) -> list[APIRouter]:
         """Return the routers of every room, in the order of the documentation.
@@ -144,6 +149,16 @@ def build_rooms(opening: Opening, clock: Clock) -> Rooms:
         catalogues=Catalogues(
             changes, clock=clock, memory_seconds=settings.catalogue_seconds
         ),
+        idempotency=_idempotency(opening.database_keys["idempotency"]),
+    )
+
+
+def _idempotency(key: Key) -> IdempotencyStore:
+    return IdempotencyStore(
+        IDEMPOTENCY,
+        secret=key.secret,
+        seal=lambda context, raw: seal(key, raw, context, random_bytes(NONCE_BYTES)),
+        unseal=lambda context, sealed: open_sealed(key, sealed, context),
     )
 
 
