@@ -12,6 +12,8 @@ from typing import Any, Protocol
 from sqlalchemy import CursorResult, Executable
 from sqlalchemy.engine import Connection
 
+from contracts import problems
+
 
 class DatabaseError(Exception):
     """Root of what the database tells its callers; `problem` is what they answer."""
