@@ -21,13 +21,16 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
     ModelWrapValidatorHandler,
     ValidationInfo,
     model_validator,
 )
+from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema, from_json
 from pydantic_core import to_json as _to_json
 
@@ -309,6 +312,16 @@ class Text:
         )
         return core_schema.no_info_after_validator_function(self._clean, text)
 
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Return the JSON schema, which names the refused characters too."""
+        document = handler(schema)
+        low = r"\u0000-\u0008\u000b-\u001f" if self.lines else r"\u0000-\u001f"
+        printable = rf"^[^{low}\u007f-\u009f]*$"  # ECMA-262, as JSON schema wants it
+        document.setdefault("pattern", printable)
+        return document
+
     def _clean(self, value: str) -> str:
         unwanted = {c for c in value if unicodedata.category(c) in {"Cc", "Cs"}}
         if unwanted - set("\t\n" if self.lines else ""):
@@ -322,11 +335,21 @@ class Text:
 Name = Annotated[str, Text(64, pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 """A name of a class, field, party or client: `[a-z0-9_-]`, at most 64."""
 
-Int64 = Annotated[int, Field(ge=MIN_INT, le=MAX_INT)]
-"""An integer that fits the database."""
+SAFE_INT = 2**53 - 1
 
-Index = Annotated[int, Field(ge=0, le=MAX_INT)]
-"""A position or count in a path or query."""
+
+def _integral(value: Any) -> Any:
+    """Let `1.0` be the integer it is in JSON schema; leave everything else alone."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
+
+
+Whole = Annotated[int, Field(ge=-SAFE_INT, le=SAFE_INT), BeforeValidator(_integral)]
+"""An integer every JSON reader keeps exactly. RFC 7493 §2.2, RFC 8785 §3.2.2.3."""
+
+Position = Annotated[int, Field(ge=0, le=SAFE_INT), BeforeValidator(_integral)]
+"""A position or count, in a body, path or query."""
 
 Limit = Annotated[int, Query(ge=1, le=200)]
 """Page size; outside 1-200 the answer is 400 `limit-out-of-range`, never a cap."""

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 from uuid import UUID
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 
 from contracts import problems
 from contracts.problems import Refusal
@@ -33,6 +33,9 @@ API_HEADERS = {
 }
 """Headers of every answer; a route that sets one itself keeps its own value."""
 
+_RAW_HEADERS = [(name.encode(), value.encode()) for name, value in API_HEADERS.items()]
+_OURS = frozenset({b"request-id", b"server"})
+
 DOCS_CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; font-src 'self'; worker-src 'self' blob:; base-uri 'none'; "
@@ -42,7 +45,15 @@ DOCS_CSP = (
 
 _HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(:[0-9]{1,5})?")
 MAX_HEADER_BYTES = 32_768
-_ONCE = ("host", "content-length", "authorization", "content-type", "transfer-encoding")
+_ONCE = frozenset(
+    {
+        b"host",
+        b"content-length",
+        b"authorization",
+        b"content-type",
+        b"transfer-encoding",
+    }
+)
 
 
 class RequestFrame:
@@ -62,15 +73,18 @@ class RequestFrame:
             await self._app(scope, receive, send)
             return
         request_id = _own_id(Headers(scope=scope).get("request-id")) or self._new_id()
-        scope.setdefault("state", {})["request_id"] = str(request_id)
+        # A dictionary of this request's own, whatever the server does: the verified
+        # principal is kept in it and must never be seen by another request.
+        scope["state"] = {**scope.get("state", {}), "request_id": str(request_id)}
+
+        own = (b"request-id", str(request_id).encode())
 
         async def frame(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in API_HEADERS.items():
-                    headers.setdefault(name, value)
-                headers["request-id"] = str(request_id)
-                del headers["server"]
+                given = [h for h in message.get("headers", ()) if h[0] not in _OURS]
+                names = {name for name, _ in given}
+                missing = [h for h in _RAW_HEADERS if h[0] not in names]
+                message["headers"] = [*given, *missing, own]
             await send(message)
 
         await self._app(scope, receive, frame)
@@ -109,9 +123,10 @@ class Entrance:
         await self._app(scope, receive, send)
 
     def _is_plain(self, headers: Headers) -> bool:
-        if any(len(headers.getlist(name)) > 1 for name in _ONCE):
+        seen = [name for name, _ in headers.raw if name in _ONCE]
+        if len(seen) != len(set(seen)):
             return False
-        if "content-length" in headers and "transfer-encoding" in headers:
+        if b"content-length" in seen and b"transfer-encoding" in seen:
             return False
         match = _HOST.fullmatch(headers.get("host", ""))
         return match is not None and match[1].lower().strip("[]") in self._hosts

@@ -205,6 +205,17 @@ class LaneWriter:
         )
         return EventRef(lane.id, lane.seq)
 
+    def gathered(self) -> list[tuple[str, int, bytes, bytes]]:
+        """The group's events so far: (lane, seq, leaf hash, bytes), in order.
+
+        For audit alone, whose own events are leaves in the transaction that raises
+        them.
+        """
+        return [
+            (row["lane"], row["seq"], row["leaf_hash"], row["event"])
+            for row in self._open_lane().rows
+        ]
+
     @property
     def lane_id(self) -> str | None:
         """The open lane's id, None before the first commit."""

@@ -46,7 +46,12 @@ class EventsOut(BaseModel):
 
 
 class HeadOut(BaseModel):
-    """A lane's signed end; `successor` is empty while it is open."""
+    """A lane's signed end; `successor` is empty while it is open.
+
+    Attributes:
+        leaf_hash: `sha256:<hex>` of its last leaf.
+        head: The signature, base64.
+    """
 
     lane: str
     slot: str
@@ -113,7 +118,7 @@ def _head(head: outbox.LaneHead) -> HeadOut:
         lane=head.lane,
         slot=head.slot,
         seq=head.seq,
-        leaf_hash=_text(head.leaf_hash),
+        leaf_hash=f"sha256:{head.leaf_hash.hex()}",
         head=_text(head.head),
         successor=head.successor,
     )

@@ -231,6 +231,7 @@ class RequestLog:
         self._app = app
         self._metrics = metrics
         self._monotonic = monotonic
+        self._log: structlog.typing.FilteringBoundLogger | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -257,7 +258,9 @@ class RequestLog:
         method = scope["method"] if known else "other"
         self._metrics.http_requests.labels(method, route, str(status)).inc()
         self._metrics.http_seconds.labels(method, route).observe(seconds)
-        logger().info(
+        if self._log is None:
+            self._log = logger().bind()
+        self._log.info(
             "http.request",
             method=method,
             route=route,

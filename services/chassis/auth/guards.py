@@ -3,10 +3,9 @@
 
 Guards look at routes, never at URLs: a path or host decides nothing here.
 """
-# Annotations are evaluated here: FastAPI reads those of `Requirement.__call__`.
 
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Any
 
 from fastapi import Depends, FastAPI, Request, Security
 from fastapi.dependencies.models import Dependant
@@ -22,31 +21,36 @@ from services.chassis.auth.tokens import Principal, TokenVerifier
 
 SCHEME_NAME = "keyturn"
 TOKEN_PATH = "/v1/token"  # noqa: S105 - an address
-_SCHEME = OAuth2(
-    scheme_name=SCHEME_NAME,
-    description="Access token of the vault's issuer, or of a configured OIDC issuer.",
-    flows=OAuthFlows(
-        clientCredentials=OAuthFlowClientCredentials(
-            tokenUrl=TOKEN_PATH,
-            scopes={scope.value: text for scope, text in scope_names.MEANINGS.items()},
-        )
-    ),
-    auto_error=False,
+_FLOWS = OAuthFlows(
+    clientCredentials=OAuthFlowClientCredentials(
+        tokenUrl=TOKEN_PATH,
+        scopes={scope.value: text for scope, text in scope_names.MEANINGS.items()},
+    )
 )
 
 
-class Requirement:
-    """Dependency that lets a request in only with a token of all these scopes."""
+class Requirement(OAuth2):
+    """Dependency that lets a request in only with a token of all these scopes.
+
+    It is the security scheme of the OpenAPI document itself, which spares each request
+    a nested dependency.
+    """
 
     def __init__(self, *needed: Scope) -> None:
-        self.needed = tuple(sorted(needed))
+        super().__init__(
+            scheme_name=SCHEME_NAME,
+            description="Access token of the vault, or of a configured OIDC issuer.",
+            flows=_FLOWS,
+            auto_error=False,
+        )
+        self.needed = frozenset(needed)
 
     async def before_body(self, request: Request) -> None:
         """Refuse before a byte of the body is read (`body.BeforeBody`)."""
         await self._admit(request)
 
-    async def __call__(
-        self, request: Request, _header: Annotated[str | None, Security(_SCHEME)]
+    async def __call__(  # type: ignore[override]
+        self, request: Request
     ) -> Principal:
         """Return the caller.
 
@@ -57,12 +61,13 @@ class Requirement:
         return await self._admit(request)
 
     async def _admit(self, request: Request) -> Principal:
-        principal: Principal | None = getattr(request.state, "principal", None)
+        state = request.scope.setdefault("state", {})
+        principal: Principal | None = state.get("principal")
         if principal is None:
             verifier: TokenVerifier = request.app.state.verifier
             principal = await verifier.verify(bearer_token(request))
-            request.state.principal = principal
-        missing = set(self.needed) - principal.scopes
+            state["principal"] = principal
+        missing = self.needed - principal.scopes
         if missing:
             raise Refusal(
                 problems.SCOPE_MISSING, extra={"required_scopes": sorted(missing)}

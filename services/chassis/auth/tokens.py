@@ -70,10 +70,10 @@ def access_claims(
     now: datetime,
     lifetime_seconds: int,
     token_id: str,
-) -> dict[str, str | int]:
+) -> dict[str, Any]:
     """Return the claims of an access token for `principal`. RFC 9068 §2.2."""
     issued = int(now.timestamp())
-    claims: dict[str, str | int] = {
+    claims: dict[str, Any] = {
         "iss": issuer,
         "aud": audience,
         "sub": principal.id,
@@ -93,7 +93,7 @@ def access_claims(
     return claims
 
 
-def sign_access_token(claims: Mapping[str, str | int], key: Key) -> str:
+def sign_access_token(claims: Mapping[str, Any], key: Key) -> str:
     """Return a signed access token, `typ` at+jwt, alg Ed25519. RFC 9068, RFC 9864."""
     header = {"alg": "Ed25519", "typ": "at+jwt", "kid": key.kid or key.thumbprint()}
     return jwt.encode(header, dict(claims), key, algorithms=["Ed25519"])

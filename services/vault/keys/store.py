@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, insert, inspect, select, update
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
@@ -157,3 +157,9 @@ def destroy(tx: Tx, party: str, class_: str, version: int) -> bool:
     if moved.rowcount == 1:
         bump_generation(tx)
     return bool(moved.rowcount == 1)
+
+
+def is_begun(connection: Connection) -> bool:
+    """Whether this database holds a generation, before its tables may exist."""
+    exists = inspect(connection).has_table(generation.name)
+    return exists and read_generation(connection) is not None

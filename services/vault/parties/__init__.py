@@ -9,6 +9,7 @@ from services.vault.parties.members import PLATFORM, Party, Terms
 from services.vault.parties.operations import Parties
 from services.vault.parties.store import (
     actor_alias,
+    are_enrolled,
     bump_epoch,
     epoch,
     officer_keys,
@@ -21,6 +22,7 @@ __all__ = [
     "Party",
     "Terms",
     "actor_alias",
+    "are_enrolled",
     "bump_epoch",
     "epoch",
     "officer_keys",

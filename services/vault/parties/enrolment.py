@@ -105,6 +105,10 @@ class Enrolment:
 
         return self._run(enrol)
 
+    def draw_secret(self) -> str:
+        """Return a new client secret; it opens nothing before it is enrolled."""
+        return secret_text(self._random_bytes(SECRET_BYTES))
+
     def client(
         self,
         id_: str,
@@ -112,8 +116,18 @@ class Enrolment:
         scopes: frozenset[Scope],
         purposes: frozenset[Purpose] = frozenset(),
         default_purpose: Purpose | None = None,
+        *,
+        secret: str | None = None,
     ) -> EnrolledClient:
-        """Enrol a client and draw its secret.
+        """Enrol a client.
+
+        Args:
+            id_: `[a-z0-9-]`, at most 64; one in the installation.
+            party: Whose system it is.
+            scopes: What its tokens may open.
+            purposes: For which purposes it may read.
+            default_purpose: Taken where a request names none.
+            secret: One of `draw_secret`; None draws it here.
 
         Raises:
             EnrolmentRefused: The id is taken (revoked clients keep theirs), the party
@@ -125,7 +139,7 @@ class Enrolment:
             default_purpose is None or default_purpose in purposes,
             "the default purpose must be one of the purposes",
         )
-        secret = secret_text(self._random_bytes(SECRET_BYTES))
+        secret = secret or self.draw_secret()
         hashed = secret_hash(self._secrets_key, secret)
         new = Client(
             id_, party, hashed, scopes, purposes, default_purpose, revoked=False
@@ -155,7 +169,7 @@ class Enrolment:
         Raises:
             EnrolmentRefused: There is no such client.
         """
-        secret = secret_text(self._random_bytes(SECRET_BYTES))
+        secret = self.draw_secret()
         hashed = secret_hash(self._secrets_key, secret)
 
         def renew(tx: Tx) -> None:

@@ -122,6 +122,13 @@ def find_client(connection: Connection, id_: str) -> Client | None:
     )
 
 
+def are_enrolled(connection: Connection, party_id: str, clients: Iterable[str]) -> bool:
+    """Whether the party and all these clients were enrolled, revoked or not."""
+    return find_party(connection, party_id) is not None and all(
+        find_client(connection, id_) is not None for id_ in clients
+    )
+
+
 def insert_client(tx: Tx, new: Client) -> None:
     """Insert a client."""
     tx.execute(

@@ -19,11 +19,11 @@ from contracts.problems import PROBLEMS
 from services.chassis import problem_json
 from services.chassis.body import (
     Body,
-    Index,
-    Int64,
     Limit,
+    Position,
     StrictRouter,
     Text,
+    Whole,
     read_bytes,
     read_form,
 )
@@ -35,7 +35,7 @@ CANARY = "zhang-san-13800138000"
 
 class Thing(Body):
     name: Annotated[str, Text(40)]
-    size: Int64 = 0
+    size: Whole = 0
     free: dict[str, Any] = Field(default_factory=dict)
     owner: UUID | None = None
 
@@ -49,14 +49,14 @@ def make_app() -> FastAPI:
 
     @router.get("/things/{number}")
     async def read(
-        number: Annotated[Index, Path()],
+        number: Annotated[Position, Path()],
         limit: Limit = 50,
         word: Annotated[str, Query(max_length=20)] = "",
     ) -> dict[str, Any]:
         return {"number": number, "limit": limit, "word": word}
 
     @router.delete("/things/{number}")
-    async def delete(number: Annotated[Index, Path()]) -> None:
+    async def delete(number: Annotated[Position, Path()]) -> None:
         raise KeyError(CANARY)
 
     @router.put("/plan", max_body_size=100)
@@ -145,7 +145,11 @@ BODIES: dict[str, tuple[bytes, str]] = {
     ),
     "number in a string": (b'{"name":"a","size":"1"}', "validation"),
     "bool for integer": (b'{"name":"a","size":true}', "validation"),
-    "float for integer": (b'{"name":"a","size":1.0}', "validation"),
+    "float for integer": (b'{"name":"a","size":1.5}', "validation"),
+    "integer no reader keeps": (
+        b'{"name":"a","size":9007199254740992}',
+        "validation",
+    ),
     "text too long": (b'{"name":"' + CANARY.encode() * 9 + b'"}', "validation"),
     "control character": (rb'{"name":"a\u001bb"}', "validation"),
     "no UUID": (b'{"name":"a","owner":"' + CANARY.encode() + b'"}', "validation"),
@@ -160,11 +164,17 @@ async def test_hostile_body_is_refused_and_not_echoed(
     assert_problem(answer, code)
 
 
+async def test_one_point_zero_is_an_integer(client: httpx.AsyncClient) -> None:
+    body = b'{"name":"a","size":1.0}'
+    answer = await client.post("/v1/things", content=body, headers=JSON)
+    assert answer.json()["size"] == 1
+
+
 async def test_honest_body_passes_at_every_bound(client: httpx.AsyncClient) -> None:
     deep: Any = "x"
     for _ in range(62):
         deep = [deep]
-    body = {"name": "Zoe\u0308" + "x" * 36, "size": 2**63 - 1, "free": {"deep": deep}}
+    body = {"name": "Zoe\u0308" + "x" * 36, "size": 2**53 - 1, "free": {"deep": deep}}
     answer = await client.post(
         "/v1/things",
         content=json.dumps({**body, "owner": str(UUID(int=7))}).encode(),
@@ -172,7 +182,7 @@ async def test_honest_body_passes_at_every_bound(client: httpx.AsyncClient) -> N
     )
     assert answer.status_code == 200
     assert answer.json()["name"] == "Zoë" + "x" * 36
-    assert answer.json()["size"] == 2**63 - 1
+    assert answer.json()["size"] == 2**53 - 1
     assert answer.json()["owner"] == str(UUID(int=7))
 
 

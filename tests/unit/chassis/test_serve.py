@@ -29,7 +29,7 @@ from services.chassis.auth import (
     require,
     sign_access_token,
 )
-from services.chassis.body import Body, Index, Limit, StrictRouter
+from services.chassis.body import Body, Limit, Position, StrictRouter
 from services.chassis.docs import openapi_text, swagger_files
 from services.chassis.headers import API_HEADERS, DOCS_CSP
 from services.chassis.serve import AppError, create_service_app
@@ -63,7 +63,7 @@ def things() -> StrictRouter:
 
     @router.get("/{number}", dependencies=[require(Scope.RECORDS_READ)])
     async def read_thing(
-        number: Annotated[Index, PathParameter()], limit: Limit = 50
+        number: Annotated[Position, PathParameter()], limit: Limit = 50
     ) -> int:
         return number
 
@@ -89,7 +89,7 @@ PRODUCTION = ServiceSettings(
 )
 
 
-def http(app: FastAPI, *scopes: Scope) -> httpx.AsyncClient:
+def http(app: Any, *scopes: Scope) -> httpx.AsyncClient:
     headers = {}
     if scopes:
         who = Principal(PrincipalKind.CLIENT, "c", "p", None, None, frozenset(scopes))
@@ -269,6 +269,20 @@ async def test_every_answer_of_every_route_has_the_api_headers() -> None:
             answer = await client.get(path)
             assert {k: answer.headers[k] for k in API_HEADERS} == API_HEADERS
             assert answer.headers["request-id"]
+
+
+async def test_a_verified_caller_is_never_seen_by_the_next_request() -> None:
+    app = app_of()
+    shared: dict[str, Any] = {}
+
+    async def with_shared_state(scope: Any, receive: Any, send: Any) -> None:
+        scope["state"] = shared
+        await app(scope, receive, send)
+
+    async with http(with_shared_state, Scope.RECORDS_READ) as client:
+        assert (await client.get("/v1/things/7")).status_code == 200
+    async with http(with_shared_state) as client:
+        assert (await client.get("/v1/things/7")).status_code == 401
 
 
 async def test_metrics_count_by_template() -> None:

@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Audit as an application: everything is wired here, once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Final
+
+import httpx
+from fastapi import FastAPI
+
+from contracts.events.topics import TOPICS
+from contracts.log.tiles import tile_path
+from services.audit.intake.operations import Intake
+from services.audit.intake.sources import SourceClient, SourceKeys
+from services.audit.log.files import CHECKPOINT, FileMissing, TileFiles
+from services.audit.log.operations import Log
+from services.audit.log.routes import router as log_router
+from services.audit.opening import Opening, init, open_audit
+from services.audit.settings import AuditSettings
+from services.chassis import installation
+from services.chassis.auth import RemoteKeys, TokenSource, TokenVerifier
+from services.chassis.background import Background, stop_process
+from services.chassis.bus import BusUnavailable, Subscriber, ensure_topics
+from services.chassis.clock import Clock, SystemClock
+from services.chassis.follower import LogUnreachable
+from services.chassis.key_files import read_private
+from services.chassis.serve import create_service_app
+from services.chassis.settings import Secret
+from services.chassis.slots import hold_slot
+from services.chassis.telemetry import Metrics
+from services.chassis.upkeep import Upkeep, broker_address
+
+WATCH_SECONDS: Final = 1.0
+RETRY_SECONDS: Final = 1.0
+
+
+class LocalLog:
+    """A `LogReader` over the files that this process publishes itself."""
+
+    def __init__(self, files: TileFiles) -> None:
+        self._files = files
+
+    async def checkpoint(self) -> bytes:
+        """Return the signed note. Raises LogUnreachable."""
+        return self._read(CHECKPOINT)
+
+    async def hash_tile(self, level: int, index: int, width: int) -> bytes:
+        """Return `width` hashes of 32 bytes. Raises LogUnreachable."""
+        return self._read(tile_path(level, index, width))
+
+    def _read(self, path: str) -> bytes:
+        try:
+            return self._files.read(path)
+        except FileMissing as exc:
+            raise LogUnreachable("not published yet") from exc
+
+
+def create_app(settings: AuditSettings, *, clock: Clock | None = None) -> FastAPI:
+    """Return the audit service of an initialised installation.
+
+    Raises:
+        SettingsError, KeyFileRefused, EngineRefused, SourcesMalformed: Audit cannot be
+            opened; the message says how to mend it.
+    """
+    clock = clock or SystemClock()
+    opening = open_audit(settings)
+    run = _Run(opening, clock, Metrics())
+    app = create_service_app(
+        settings=settings,
+        routers=[log_router(run.log, public_log=settings.public_log)],
+        lifespan=run.lifespan,
+        verifier=TokenVerifier(
+            issuer=settings.issuer,
+            audience=settings.audience,
+            keys=RemoteKeys(run.http, settings.jwks_url, clock),
+            clock=clock,
+            algorithms=settings.token_algorithms,
+        ),
+        checks={"log": run.writes},
+        metrics=run.metrics,
+        clock=clock,
+    )
+    app.state.log = run.log
+    return app
+
+
+class _Run:
+    """One run of the application, from its start to its orderly end."""
+
+    def __init__(self, opening: Opening, clock: Clock, metrics: Metrics) -> None:
+        self._opening = opening
+        self._settings = opening.settings
+        self._clock = clock
+        self.metrics = metrics
+        self.http = httpx.AsyncClient()
+        self.journal = opening.journal(clock, stop_process)
+        self.log = Log(self.journal, opening.files(), opening.signer)
+        self._upkeep = Upkeep(
+            opening.settings,
+            {"log": self.journal},
+            lambda: LocalLog(self.log.files),
+            clock=clock,
+            metrics=metrics,
+            keep_seconds=opening.settings.outbox_keep_seconds,
+        )
+        self._size = metrics.gauge("log_size", "Leaves under the checkpoint.")
+        self._parked = metrics.gauge("intake_parked", "Events not yet under a head.")
+        self._gaps = metrics.gauge("intake_gaps", "Lanes that are behind their head.")
+        self._dropped = metrics.gauge("intake_dropped", "Events of no source.")
+        self._bus = metrics.gauge("intake_bus_up", "Whether the bus answers.")
+
+    async def writes(self) -> None:
+        """Check that the log's database takes a write."""
+        await self.journal.write(lambda _tx: None)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
+        """Start what runs beside the requests; end it after the last of them."""
+        async with contextlib.AsyncExitStack() as stack:
+            engines = self.journal.database.engines
+            slot = hold_slot(engines, self._settings.state_dir, self.journal.slot)
+            stack.callback(slot.release)
+            stack.callback(self.journal.close)
+            stack.push_async_callback(self.http.aclose)
+            await self.log.start()
+            background = Background()
+            stack.push_async_callback(background.stop)
+            background.start([*self._upkeep.work(), self._intake()])
+            yield
+
+    async def _intake(self) -> None:
+        """Take in what the sources send, once their keys are known."""
+        settings = self._settings
+        await self._topics()
+        keys = SourceKeys.load(settings.state_dir / installation.SOURCES)
+        auth = self._auth()
+        sources = [
+            SourceClient("vault", settings.vault_url, auth),
+            SourceClient("transfer", settings.transfer_url, auth),
+        ]
+        topics = [topic for service, topic in TOPICS.items() if service != "audit"]
+        intake = Intake(
+            self.log,
+            keys,
+            Subscriber(lambda: broker_address(settings), topics),
+            sources,
+        )
+        watch = asyncio.create_task(self._watch(intake))
+        try:
+            await intake.run()
+        finally:
+            watch.cancel()
+            for source in sources:
+                await source.close()
+
+    async def _topics(self) -> None:
+        """Create the topics where the bus is a real one."""
+        settings = self._settings
+        while settings.kafka_servers is not None:
+            try:
+                await ensure_topics(
+                    lambda: broker_address(settings),
+                    list(TOPICS.values()),
+                    settings.kafka_copies,
+                )
+            except BusUnavailable:
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                return
+
+    def _auth(self) -> httpx.Auth:
+        path = self._settings.keys_dir / "clients" / "audit.json"
+        credentials = json.loads(read_private(path))
+        return TokenSource(
+            self.http,
+            token_url=f"{self._settings.vault_url}/v1/token",
+            client_id=credentials["client_id"],
+            client_secret=Secret(credentials["client_secret"]),
+            clock=self._clock,
+        )
+
+    async def _watch(self, intake: Intake) -> None:
+        while True:
+            state = intake.state
+            self._size.set(self.log.size)
+            self._parked.set(state.parked)
+            self._gaps.set(state.gaps)
+            self._dropped.set(state.dropped)
+            self._bus.set(float(state.bus))
+            await asyncio.sleep(WATCH_SECONDS)
+
+
+def openapi(environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return the OpenAPI document; initialises the state directory of `environ`."""
+    settings = AuditSettings.from_environ(environ)
+    init(settings)
+    return create_app(settings).openapi()

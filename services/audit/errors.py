@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The errors of audit, one root."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from contracts import problems
+from contracts.problems import Problem
+
+
+class AuditError(Exception):
+    """Root of what audit tells its callers."""
+
+    problem: ClassVar[Problem] = problems.INTERNAL
+
+
+class LogConflict(AuditError):  # noqa: N818 - it names what happened
+    """The stored checkpoint is not the one this process wrote: another sequencer."""
+
+
+class LogBehindTiles(AuditError):  # noqa: N818
+    """The database is older than the published tiles; the start is refused."""
+
+
+class EventNotFound(AuditError):  # noqa: N818
+    """No such event under the published checkpoint, or not the caller's to see."""
+
+    problem = problems.NOT_FOUND
+
+
+class SourcesMalformed(AuditError):  # noqa: N818
+    """`sources.json` is missing or not what `init` wrote."""

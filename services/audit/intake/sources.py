@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The sources: whose key signs whose heads, and their outboxes over HTTP.
+
+Keys are configured (`sources.json`), never learned from the wire, and each is bound to
+one service: transfer's key can sign no vault event.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+from nacl.signing import VerifyKey
+
+from contracts import base64text
+from contracts.events.head import Head
+from contracts.problems import Refusal
+from services.audit.errors import SourcesMalformed
+
+TIMEOUT_SECONDS: Final = 5.0
+MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
+
+
+class SourceUnavailable(Exception):  # noqa: N818 - a state, not a mistake
+    """A source did not answer, or not as its contract says."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignedHead:
+    """A lane's end as its source serves it."""
+
+    head: Head
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One outbox row as its source serves it."""
+
+    event: bytes
+    seq: int
+    signature: bytes | None
+
+
+class SourceKeys:
+    """The verification keys of all sources; a service may have several."""
+
+    def __init__(self, installation: str, keys: Mapping[str, list[VerifyKey]]) -> None:
+        self.installation = installation
+        self._keys = keys
+
+    @classmethod
+    def load(cls, path: Path) -> SourceKeys:
+        """Read `sources.json`.
+
+        Raises:
+            SourcesMalformed: Missing, or not what `init` wrote.
+        """
+        try:
+            document = json.loads(path.read_text(encoding="utf-8"))
+            keys: dict[str, list[VerifyKey]] = {}
+            for item in document["sources"]:
+                raw = base64text.decode(item["public_key"])
+                keys.setdefault(item["service"], []).append(VerifyKey(raw))
+            return cls(document["installation"], keys)
+        except (OSError, ValueError, KeyError, TypeError) as exc:
+            raise SourcesMalformed(
+                f"{path.name} is missing or malformed: run `init` of each service"
+            ) from exc
+
+    def verify(self, service: str, head: Head, signature: bytes) -> bool:
+        """Whether a key of `service` signed this head of this installation."""
+        if head.installation != self.installation:
+            return False
+        return any(head.verifies(signature, key) for key in self._keys.get(service, ()))
+
+
+class SourceClient:
+    """One source's outbox routes."""
+
+    def __init__(self, service: str, url: str, auth: httpx.Auth | None) -> None:
+        self.service = service
+        self._client = httpx.AsyncClient(
+            base_url=url, auth=auth, timeout=TIMEOUT_SECONDS, follow_redirects=False
+        )
+
+    async def heads(self, installation: str) -> list[SignedHead]:
+        """Return the signed head of every lane. Raises SourceUnavailable."""
+        document = await self._get("/v1/outbox/heads", {})
+        try:
+            return [
+                SignedHead(
+                    Head(
+                        installation,
+                        item["lane"],
+                        item["seq"],
+                        _hash(item["leaf_hash"]),
+                    ),
+                    base64text.decode(item["head"]),
+                )
+                for item in document["items"]
+            ]
+        except (KeyError, TypeError, ValueError) as exc:
+            raise SourceUnavailable("the source's heads are malformed") from exc
+
+    async def events(self, lane: str, first: int, last: int) -> list[Sent]:
+        """Return events `first`..`last` of a lane, extended to the next head.
+
+        Raises:
+            SourceUnavailable: No answer, or a malformed one.
+        """
+        query = {"lane": lane, "from": str(first), "to": str(last)}
+        document = await self._get("/v1/outbox", query)
+        try:
+            return [
+                Sent(
+                    base64text.decode(item["event"]),
+                    item["seq"],
+                    base64text.decode(item["head"]) if item["head"] else None,
+                )
+                for item in document["events"]
+            ]
+        except (KeyError, TypeError, ValueError) as exc:
+            raise SourceUnavailable("the source's events are malformed") from exc
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def _get(self, path: str, query: Mapping[str, str]) -> Any:
+        try:
+            answer = await self._client.get(path, params=query)
+        except (httpx.HTTPError, Refusal) as exc:
+            # Refusal: no token is to be had while the issuer is away.
+            raise SourceUnavailable("the source does not answer") from exc
+        if answer.status_code != 200 or len(answer.content) > MAX_ANSWER_BYTES:
+            raise SourceUnavailable("the source refuses")
+        try:
+            return answer.json()
+        except ValueError as exc:
+            raise SourceUnavailable("the source's answer is no JSON") from exc
+
+
+def _hash(text: str) -> bytes:
+    return bytes.fromhex(text.removeprefix("sha256:"))

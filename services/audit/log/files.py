@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The published log as static files: written whole, durable, never changed.
+
+A file is written beside its place, synced, and renamed; then its folder is synced.
+Only the checkpoint is ever replaced. A crash leaves `.new` files, which nobody reads.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+from contracts.log.tiles import TILE_WIDTH, BundleId, TileId, parse_path
+
+CHECKPOINT: Final = "checkpoint"
+
+
+class FileMissing(Exception):  # noqa: N818 - it names what is
+    """The log has no such file."""
+
+
+class TileFiles:
+    """The folder of a static C2SP log."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def write(self, path: str, octets: bytes) -> None:
+        """Write one file durably. Any OSError is fatal to the sequencer."""
+        target = self.folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        draft = target.with_name(target.name + ".new")
+        with draft.open("wb") as file:
+            file.write(octets)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(target)
+        _sync_folder(target.parent)
+
+    def read(self, path: str) -> bytes:
+        """Return a file; a partial tile or bundle is a prefix of the full one.
+
+        Raises:
+            FileMissing: Neither it nor its full form is published.
+            TileMalformed: The path names no tile (checkpoint excepted).
+        """
+        if path == CHECKPOINT:
+            return self._read(path)
+        name = parse_path(path)
+        try:
+            return self._read(name.path)
+        except FileMissing:
+            if name.width == TILE_WIDTH:
+                raise
+        return _prefix(self._read(_full(name).path), name)
+
+    def checkpoint(self) -> bytes | None:
+        """Return the published checkpoint, None before the first."""
+        try:
+            return self._read(CHECKPOINT)
+        except FileMissing:
+            return None
+
+    def drop_partials(self, name: TileId | BundleId) -> None:
+        """Delete the partial forms of a tile whose full form is published."""
+        folder = self.folder / f"{_full(name).path}.p"
+        if not folder.is_dir():
+            return
+        for path in folder.iterdir():
+            path.unlink(missing_ok=True)
+        folder.rmdir()
+
+    def _read(self, path: str) -> bytes:
+        try:
+            return (self.folder / path).read_bytes()
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            raise FileMissing from None
+
+
+def _full(name: TileId | BundleId) -> TileId | BundleId:
+    if isinstance(name, TileId):
+        return TileId(name.level, name.n)
+    return BundleId(name.n)
+
+
+def _prefix(octets: bytes, name: TileId | BundleId) -> bytes:
+    if isinstance(name, TileId):
+        return octets[: name.width * 32]
+    at = 0
+    for _ in range(name.width):
+        at += 2 + int.from_bytes(octets[at : at + 2], "big")
+    return octets[:at]
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The published log over HTTP, on the C2SP paths, and its alerts and positions."""
+# Annotations are evaluated here: FastAPI reads them.
+
+from typing import Any
+
+from fastapi import Response
+from pydantic import BaseModel
+
+from contracts.log.errors import LogError
+from contracts.scopes import Scope
+from services.audit.errors import EventNotFound
+from services.audit.log import store
+from services.audit.log.files import CHECKPOINT, FileMissing
+from services.audit.log.operations import Log
+from services.chassis.auth import public, require
+from services.chassis.body import StrictRouter
+
+OCTETS = "application/octet-stream"
+IMMUTABLE = {"Cache-Control": "public, max-age=31536000, immutable"}
+
+
+class LaneOut(BaseModel):
+    """How far a lane is integrated."""
+
+    lane: str
+    service: str
+    slot: str
+    seq: int
+    successor: str
+
+
+class LanesOut(BaseModel):
+    """Every lane of the log."""
+
+    items: list[LaneOut]
+
+
+class AlertOut(BaseModel):
+    """An alert; each is also an event in the log."""
+
+    id: str
+    code: str
+    lane: str
+    seq: int
+    raised_at: int
+    acknowledged_at: int | None
+
+
+class AlertsOut(BaseModel):
+    """The newest alerts, at most 200."""
+
+    items: list[AlertOut]
+
+
+def router(log: Log, *, public_log: bool) -> StrictRouter:
+    """Return the log's routes; checkpoint and hash tiles are public if configured."""
+    api = StrictRouter(tags=["log"])
+    guard: Any = public() if public_log else require(Scope.AUDIT_READ)
+
+    @api.get("/checkpoint", dependencies=[guard], summary="The signed checkpoint")
+    async def read_checkpoint() -> Response:
+        note = _file(log, CHECKPOINT)
+        media = "text/plain; charset=utf-8"
+        return Response(note, media_type=media, headers={"Cache-Control": "no-cache"})
+
+    @api.get(
+        "/tile/entries/{place:path}",
+        dependencies=[require(Scope.AUDIT_BUNDLES)],
+        summary="An entry bundle",
+    )
+    async def read_bundle(place: str) -> Response:
+        octets = _file(log, f"tile/entries/{place}")
+        return Response(octets, media_type=OCTETS, headers=IMMUTABLE)
+
+    @api.get("/tile/{level}/{place:path}", dependencies=[guard], summary="A hash tile")
+    async def read_tile(level: str, place: str) -> Response:
+        octets = _file(log, f"tile/{level}/{place}")
+        return Response(octets, media_type=OCTETS, headers=IMMUTABLE)
+
+    @api.get(
+        "/v1/lanes",
+        dependencies=[require(Scope.AUDIT_EVENTS)],
+        summary="How far each lane is integrated",
+    )
+    async def read_lanes() -> LanesOut:
+        rows = await log.journal.read(store.positions)
+        return LanesOut(
+            items=[
+                LaneOut(
+                    lane=row.lane,
+                    service=row.service,
+                    slot=row.slot,
+                    seq=row.seq,
+                    successor=row.successor,
+                )
+                for row in rows
+            ]
+        )
+
+    @api.get(
+        "/v1/alerts",
+        dependencies=[require(Scope.AUDIT_EVENTS)],
+        summary="What a person must look at",
+    )
+    async def read_alerts() -> AlertsOut:
+        rows = await log.journal.read(lambda c: store.alerts(c, 200))
+        return AlertsOut(
+            items=[
+                AlertOut(
+                    id=row.id,
+                    code=row.code,
+                    lane=row.lane,
+                    seq=row.seq,
+                    raised_at=row.raised_at,
+                    acknowledged_at=row.acknowledged_at,
+                )
+                for row in rows
+            ]
+        )
+
+    return api
+
+
+def _file(log: Log, path: str) -> bytes:
+    try:
+        return log.files.read(path)
+    except (FileMissing, LogError) as exc:
+        raise EventNotFound("the log has no such file") from exc

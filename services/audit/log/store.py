@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All SQL of the log room."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import and_, func, insert, or_, select, update
+from sqlalchemy.engine import Connection
+
+from services.audit.log.tables import alert, leaf, offset, position, tree
+from services.audit.schema import OWN_LANES
+from services.chassis.database import Tx
+
+SLICE = 5_000  # leaves read at once
+
+
+@dataclass(frozen=True, slots=True)
+class TreeRow:
+    """The stored tree: its size, edge bytes and signed checkpoint."""
+
+    size: int
+    edge: bytes
+    checkpoint: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LeafRow:
+    """One leaf on its way into the tree."""
+
+    lane: str
+    seq: int
+    leaf_hash: bytes
+    event: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PositionRow:
+    """How far a lane is integrated."""
+
+    lane: str
+    service: str
+    slot: str
+    seq: int
+    leaf_hash: bytes
+    successor: str
+
+
+@dataclass(frozen=True, slots=True)
+class AlertRow:
+    """An alert as a person sees it."""
+
+    id: str
+    code: str
+    lane: str
+    seq: int
+    raised_at: int
+    acknowledged_at: int | None
+
+
+def tree_row(connection: Connection) -> TreeRow:
+    """Return the stored tree; an empty one before the first leaf."""
+    row = connection.execute(select(tree.c.size, tree.c.edge, tree.c.checkpoint))
+    found = row.first()
+    return TreeRow(*found) if found is not None else TreeRow(0, b"", b"")
+
+
+def swap_tree(tx: Tx, old: TreeRow, new: TreeRow) -> bool:
+    """Replace the tree if it is still `old`; whether it was."""
+    values = {"size": new.size, "edge": new.edge, "checkpoint": new.checkpoint}
+    if not old.checkpoint:
+        tx.execute(insert(tree).values(id=1, **values))
+        return True
+    swapped = tx.execute(
+        update(tree)
+        .where(tree.c.id == 1, tree.c.checkpoint == old.checkpoint)
+        .values(**values)
+    )
+    return swapped.rowcount == 1
+
+
+def add_leaves(tx: Tx, first: int, rows: Sequence[LeafRow]) -> None:
+    """Insert leaves from index `first` on. A known (lane, seq) violates UNIQUE."""
+    tx.execute(
+        insert(leaf),
+        [
+            {
+                "index": first + i,
+                "lane": row.lane,
+                "seq": row.seq,
+                "leaf_hash": row.leaf_hash,
+                "event": row.event,
+            }
+            for i, row in enumerate(rows)
+        ],
+    )
+
+
+def positions(connection: Connection) -> list[PositionRow]:
+    """Return every lane's position."""
+    return [PositionRow(*row) for row in connection.execute(select(position))]
+
+
+def position_of(connection: Connection, lane: str) -> PositionRow | None:
+    """Return one lane's position."""
+    row = connection.execute(select(position).where(position.c.lane == lane)).first()
+    return PositionRow(*row) if row is not None else None
+
+
+def put_position(tx: Tx, row: PositionRow) -> None:
+    """Move a lane's position, or insert the first one."""
+    moved = tx.execute(
+        update(position)
+        .where(position.c.lane == row.lane)
+        .values(seq=row.seq, leaf_hash=row.leaf_hash)
+    )
+    if moved.rowcount == 0:
+        tx.execute(
+            insert(position).values(
+                lane=row.lane,
+                service=row.service,
+                slot=row.slot,
+                seq=row.seq,
+                leaf_hash=row.leaf_hash,
+                successor=row.successor,
+            )
+        )
+
+
+def set_successor(tx: Tx, lane: str, successor: str) -> bool:
+    """Name a lane's successor; False where it has another one already."""
+    moved = tx.execute(
+        update(position)
+        .where(
+            position.c.lane == lane,
+            or_(position.c.successor == "", position.c.successor == successor),
+        )
+        .values(successor=successor)
+    )
+    return moved.rowcount == 1
+
+
+def leaf_at(connection: Connection, lane: str, seq: int) -> tuple[int, bytes] | None:
+    """Return (index, event bytes) of a lane's event."""
+    row = connection.execute(
+        select(leaf.c.index, leaf.c.event).where(leaf.c.lane == lane, leaf.c.seq == seq)
+    ).first()
+    return (row[0], row[1]) if row is not None else None
+
+
+def leaf_hash_at(connection: Connection, lane: str, seq: int) -> bytes | None:
+    """Return the leaf hash of a lane's event."""
+    return connection.execute(
+        select(leaf.c.leaf_hash).where(leaf.c.lane == lane, leaf.c.seq == seq)
+    ).scalar()
+
+
+def hashes(connection: Connection, first: int, last: int) -> list[bytes]:
+    """Return the leaf hashes of indexes `first`..`last - 1`."""
+    found = connection.execute(
+        select(leaf.c.leaf_hash)
+        .where(leaf.c.index >= first, leaf.c.index < last)
+        .order_by(leaf.c.index)
+    )
+    return list(found.scalars())
+
+
+def events(connection: Connection, first: int, last: int) -> list[bytes]:
+    """Return the event bytes of indexes `first`..`last - 1`."""
+    found = connection.execute(
+        select(leaf.c.event)
+        .where(leaf.c.index >= first, leaf.c.index < last)
+        .order_by(leaf.c.index)
+    )
+    return list(found.scalars())
+
+
+def offsets(connection: Connection) -> dict[tuple[str, int], int]:
+    """Return the next offset of every partition."""
+    rows = connection.execute(select(offset))
+    return {(row.topic, row.partition): row.next for row in rows}
+
+
+def put_offsets(tx: Tx, wanted: Mapping[tuple[str, int], int]) -> None:
+    """Store the next offsets."""
+    for (topic, partition), following in wanted.items():
+        moved = tx.execute(
+            update(offset)
+            .where(offset.c.topic == topic, offset.c.partition == partition)
+            .values(next=following)
+        )
+        if moved.rowcount == 0:
+            tx.execute(
+                insert(offset).values(topic=topic, partition=partition, next=following)
+            )
+
+
+def own_waiting(connection: Connection) -> list[LeafRow]:
+    """Return committed events of audit's own lanes that are no leaves yet.
+
+    A lane's opening and closing are committed by whoever writes first and last.
+    """
+    box = OWN_LANES.outbox
+    rows = connection.execute(
+        select(box.c.lane, box.c.seq, box.c.leaf_hash, box.c.event)
+        .outerjoin(position, position.c.lane == box.c.lane)
+        .where(box.c.seq > func.coalesce(position.c.seq, 0))
+        .order_by(box.c.created_at, box.c.lane, box.c.seq)
+    )
+    return [LeafRow(*row) for row in rows]
+
+
+def add_alert(tx: Tx, values: Mapping[str, Any]) -> bool:
+    """Insert an alert; False where the same one stands already."""
+    same = and_(
+        alert.c.code == values["code"],
+        alert.c.lane == values["lane"],
+        alert.c.seq == values["seq"],
+    )
+    if tx.execute(select(alert.c.id).where(same)).first() is not None:
+        return False
+    tx.execute(insert(alert).values(**values))
+    return True
+
+
+def alerts(connection: Connection, limit: int) -> list[AlertRow]:
+    """Return the newest alerts."""
+    rows = connection.execute(
+        select(
+            alert.c.id,
+            alert.c.code,
+            alert.c.lane,
+            alert.c.seq,
+            alert.c.raised_at,
+            alert.c.acknowledged_at,
+        )
+        .order_by(alert.c.raised_at.desc(), alert.c.id)
+        .limit(limit)
+    )
+    return [AlertRow(*row) for row in rows]
+
+
+def all_hashes(connection: Connection, size: int) -> Iterable[bytes]:
+    """Yield every leaf hash in order, in slices."""
+    for first in range(0, size, SLICE):
+        yield from hashes(connection, first, min(first + SLICE, size))

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Opening audit: its keys, its databases, its files. `init` alone creates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from nacl.signing import SigningKey
+
+from contracts.log.note import NoteSigner
+from services.audit.log.files import TileFiles
+from services.audit.schema import LOG, OWN_LANES, SEARCH
+from services.audit.settings import AuditSettings
+from services.chassis import installation
+from services.chassis.clock import Clock, random_alias, random_bytes
+from services.chassis.database import Database
+from services.chassis.engines import Engines, postgres_engines, sqlite_engines
+from services.chassis.journal import Journal
+from services.chassis.key_files import (
+    KeyFileRefused,
+    load_or_create_seed,
+    load_seed,
+    private_directory,
+    replace_private,
+)
+from services.chassis.lanes import Source
+
+SLOT = "audit-1/log"
+
+
+@dataclass(frozen=True)
+class Opening:
+    """The keys of one installation's audit, open.
+
+    Attributes:
+        signer: Signs checkpoints; its name is the log's origin.
+        source: Signs audit's own lane.
+    """
+
+    settings: AuditSettings
+    installation: str
+    signer: NoteSigner
+    source: Source
+    database_key: bytes
+
+    def log_engines(self) -> Engines:
+        """Return new engines of the log's database."""
+        if self.settings.database_url is not None:
+            return postgres_engines(self.settings.database_url.reveal())
+        return sqlite_engines(self.settings.database_path, self.database_key)
+
+    def search_engines(self) -> Engines:
+        """Return new engines of the projection's database."""
+        if self.settings.database_url is not None:
+            return postgres_engines(self.settings.database_url.reveal())
+        return sqlite_engines(self.settings.search_path, self.database_key)
+
+    def journal(
+        self, clock: Clock, on_fatal: Callable[[str], None] = lambda _why: None
+    ) -> Journal:
+        """Return the journal of the log, on whose lane audit's own events stand."""
+        return Journal(
+            self.log_engines(),
+            OWN_LANES,
+            self.source,
+            SLOT,
+            clock=clock,
+            new_id=random_alias,
+            on_fatal=on_fatal,
+        )
+
+    def search(self, clock: Clock) -> Database:
+        """Return the projection's database; it has no journal."""
+        return Database(self.search_engines(), clock=clock)
+
+    def files(self) -> TileFiles:
+        """Return the folder of the published log."""
+        return TileFiles(self.settings.log_dir)
+
+
+def open_audit(settings: AuditSettings) -> Opening:
+    """Open the keys of an initialised audit.
+
+    Raises:
+        SettingsError: The installation was never initialised.
+        KeyFileRefused: A key is missing, damaged, or not the log's.
+    """
+    identity = settings.installation_id
+    verifier = installation.log_verifier(settings.state_dir)
+    if verifier is None:
+        raise KeyFileRefused(
+            f"{settings.state_dir / installation.LOG_VKEY} is missing or damaged: run "
+            "`python -m services.audit init`, or restore it."
+        )
+    signer = NoteSigner(verifier.name, load_seed(settings.keys_dir / "log.key", "log"))
+    if signer.verifier != verifier:
+        raise KeyFileRefused(
+            f"{settings.keys_dir / 'log.key'} is not the key of this log; restore the "
+            "one that was made with this state directory."
+        )
+    seed = load_seed(settings.keys_dir / "audit-source.key", "audit-source")
+    return Opening(
+        settings=settings,
+        installation=identity,
+        signer=signer,
+        source=Source(identity, "audit", SigningKey(seed)),
+        database_key=load_seed(settings.keys_dir / "audit-db.key", "audit-db"),
+    )
+
+
+def init(settings: AuditSettings) -> Opening:
+    """Make what audit needs; what exists is kept. The vault's `init` comes first.
+
+    Raises:
+        SettingsError: There is no installation yet.
+        KeyFileRefused: A key is missing beside existing data, or damaged.
+    """
+    identity = settings.installation_id
+    year = installation.created_at(settings.state_dir)[:4]
+    for folder in ("audit", "locks"):
+        private_directory(settings.state_dir / folder)
+    vkey = settings.state_dir / installation.LOG_VKEY
+    if vkey.exists() and not (settings.keys_dir / "log.key").exists():
+        raise KeyFileRefused(
+            f"{settings.keys_dir / 'log.key'} is missing, but a log was begun with it. "
+            "Restore it; a new key would begin another log."
+        )
+    log_seed = load_or_create_seed(settings.keys_dir / "log.key", "log", random_bytes)
+    for use in ("audit-source", "audit-db"):
+        load_or_create_seed(settings.keys_dir / f"{use}.key", use, random_bytes)
+    if not vkey.exists():
+        signer = NoteSigner(f"keyturn.{identity}/{year}", log_seed)
+        replace_private(vkey, f"{signer.vkey}\n".encode())
+    opening = open_audit(settings)
+    for metadata, engines in (
+        (LOG, opening.log_engines()),
+        (SEARCH, opening.search_engines()),
+    ):
+        metadata.create_all(engines.writer)
+        engines.dispose()
+    installation.name_source(
+        settings.state_dir, identity, "audit", bytes(opening.source.key.verify_key)
+    )
+    return opening
