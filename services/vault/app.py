@@ -77,7 +77,7 @@ class Rooms:
         return [
             parties_router(self.parties, self.issuer),
             catalogue_router(self.catalogues),
-            records_router(self.records, self.disclosures),
+            records_router(self.records, self.disclosures, self.idempotency),
             outbox_routes.router([self.changes, self.reads]),
         ]
 
