@@ -59,6 +59,10 @@ class Rooms:
     catalogues: Catalogues
     idempotency: IdempotencyStore
 
+    def databases(self) -> list[Database]:
+        """Return every open database of this process."""
+        return [self.reads.database, self.changes.database, self.keys]
+
     def routers(self) -> list[APIRouter]:
         """Return the routers of every room, in the order of the documentation.
 
@@ -211,6 +215,9 @@ class _Run:
         except Exception:
             for slot in held:
                 slot.release()
+            # Nothing was written yet, and without its slot this process must not.
+            for database in self._rooms.databases():
+                database.close()
             raise
         return held
 
