@@ -202,10 +202,11 @@ TRANSITIONS: Final[Mapping[State, Mapping[Event, Way]]] = MappingProxyType(
         },
         State.RECONCILED: {
             Event.TURNED: Way(State.POST_AUDIT, _SYS),
-            **_DISPUTE,
             **_CANCEL,
         },
         State.POST_AUDIT: {
+            # Custody has turned, and the counts do not add up.
+            **_DISPUTE,
             Event.PASS: Way(
                 State.SELLER_RESTRICTED, _by(Actor.PR), signs=Kind.AUDIT_REPORT
             ),
@@ -218,7 +219,6 @@ TRANSITIONS: Final[Mapping[State, Mapping[Event, Way]]] = MappingProxyType(
             Event.WITHDRAWN: Way(State.CANCELLED, _SYS),
             # The vault had already turned: cancelling came too late.
             Event.TURNED: Way(State.POST_AUDIT, _SYS),
-            **_DISPUTE,
         },
         State.SELLER_RESTRICTED: {},
         State.CANCELLED: {},
