@@ -118,8 +118,12 @@ class BatchItemIn(Body):
 
     ref: Annotated[str, Text(64, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]*$")]
     record: RecordIn
-    consents: Annotated[list[ConsentIn], Field(max_length=64)] = Field(default_factory=list)
-    objections: Annotated[list[ObjectionIn], Field(max_length=64)] = Field(default_factory=list)
+    consents: Annotated[list[ConsentIn], Field(max_length=64)] = Field(
+        default_factory=list
+    )
+    objections: Annotated[list[ObjectionIn], Field(max_length=64)] = Field(
+        default_factory=list
+    )
 
     def item(self) -> BatchItem:
         """Return the item as a value."""
@@ -173,7 +177,9 @@ class LookupIn(Body):
 class ResolveIn(Body):
     """Records, aliases, or both."""
 
-    records: Annotated[list[RecordId], Field(max_length=100)] = Field(default_factory=list)
+    records: Annotated[list[RecordId], Field(max_length=100)] = Field(
+        default_factory=list
+    )
     aliases: Annotated[list[Alias], Field(max_length=100)] = Field(default_factory=list)
 
 
