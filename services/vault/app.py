@@ -27,6 +27,7 @@ from services.chassis.serve import create_service_app
 from services.chassis.slots import HeldSlot, hold_slot
 from services.chassis.telemetry import Metrics
 from services.chassis.upkeep import Upkeep
+from services.vault.access import Access, load_policy
 from services.vault.catalogue import Catalogues
 from services.vault.catalogue.routes import router as catalogue_router
 from services.vault.keys.keyring import Keyring
@@ -35,6 +36,8 @@ from services.vault.opening import Opening, open_vault
 from services.vault.parties import Parties
 from services.vault.parties.issuer import TokenIssuer
 from services.vault.parties.routes import router as parties_router
+from services.vault.records import Reads, Records, Writing
+from services.vault.records.routes import router as records_router
 from services.vault.schema import IDEMPOTENCY
 from services.vault.settings import VaultSettings
 
@@ -58,6 +61,9 @@ class Rooms:
     parties: Parties
     catalogues: Catalogues
     idempotency: IdempotencyStore
+    access: Access
+    records: Records
+    disclosures: Reads
 
     def databases(self) -> list[Database]:
         """Return every open database of this process."""
@@ -71,6 +77,7 @@ class Rooms:
         return [
             parties_router(self.parties, self.issuer),
             catalogue_router(self.catalogues),
+            records_router(self.records, self.disclosures, self.idempotency),
             outbox_routes.router([self.changes, self.reads]),
         ]
 
@@ -84,8 +91,8 @@ def create_app(settings: VaultSettings, *, clock: Clock | None = None) -> FastAP
     """
     clock = clock or SystemClock()
     opening = open_vault(settings)
-    rooms = build_rooms(opening, clock)
     metrics = Metrics()
+    rooms = build_rooms(opening, clock, metrics)
     run = _Run(opening, rooms, clock, metrics)
     app = create_service_app(
         settings=settings,
@@ -110,7 +117,7 @@ def create_app(settings: VaultSettings, *, clock: Clock | None = None) -> FastAP
     return app
 
 
-def build_rooms(opening: Opening, clock: Clock) -> Rooms:
+def build_rooms(opening: Opening, clock: Clock, metrics: Metrics) -> Rooms:
     """Open the databases and build the rooms over them; starts no lane yet."""
     settings = opening.settings
     changes = opening.changes(clock, f"{settings.worker}/changes", stop_process)
@@ -126,23 +133,39 @@ def build_rooms(opening: Opening, clock: Clock) -> Rooms:
         clock=clock,
         new_id=lambda: str(uuid7()),
     )
+    parties = Parties(
+        changes,
+        issuer,
+        installation=opening.installation,
+        secrets_key=opening.database_keys["clients"].secret,
+        clock=clock,
+    )
+    catalogues = Catalogues(
+        changes, clock=clock, memory_seconds=settings.catalogue_seconds
+    )
+    idempotency = _idempotency(opening.database_keys["idempotency"])
+    access = Access(parties, reads, load_policy(), metrics)
+    writing = Writing(
+        changes,
+        keyring,
+        catalogues,
+        access,
+        clock=clock,
+        new_id=lambda: str(uuid7()),
+        random_bytes=random_bytes,
+    )
     return Rooms(
         changes=changes,
         reads=reads,
         keys=keys,
         keyring=keyring,
         issuer=issuer,
-        parties=Parties(
-            changes,
-            issuer,
-            installation=opening.installation,
-            secrets_key=opening.database_keys["clients"].secret,
-            clock=clock,
-        ),
-        catalogues=Catalogues(
-            changes, clock=clock, memory_seconds=settings.catalogue_seconds
-        ),
-        idempotency=_idempotency(opening.database_keys["idempotency"]),
+        parties=parties,
+        catalogues=catalogues,
+        idempotency=idempotency,
+        access=access,
+        records=Records(changes, access, writing),
+        disclosures=Reads(changes, keyring, catalogues, access),
     )
 
 

@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, BaseModel, Field
 from services.chassis.body import Body, Text
 from services.chassis.clock import milliseconds
 from services.vault.custody import FiledConsent, FiledObjection
+from services.vault.records.once import Once
 from services.vault.records.values import BatchItem, RecordContent
 
 MAX_BATCH = 100
@@ -125,9 +126,10 @@ class BatchItemIn(Body):
         default_factory=list
     )
 
-    def item(self) -> BatchItem:
-        """Return the item as a value."""
-        return BatchItem(self.ref, self.record.content(self.consents, self.objections))
+    def item(self, once: Once | None = None) -> BatchItem:
+        """Return the item as a value, to be done at most once."""
+        content = self.record.content(self.consents, self.objections)
+        return BatchItem(self.ref, content, once)
 
 
 class BatchIn(Body):

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from contracts.problems import Problem
+from services.chassis.idempotency import Stored
 from services.chassis.lanes import EventRef
 from services.vault.custody import FiledConsent, FiledObjection
+
+if TYPE_CHECKING:
+    from services.vault.records.once import Once
 
 DEFAULT_BASIS = "contract"
 
@@ -56,6 +60,7 @@ class Written:
         etag: The record's etag after it.
         created: Whether the record is new.
         event: Where it stands in the log; None if nothing had to change.
+        replayed: The answer given before, if the request was a repetition.
     """
 
     id: str
@@ -63,6 +68,7 @@ class Written:
     created: bool = False
     event: EventRef | None = None
     entries: int = 0
+    replayed: Stored | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +77,7 @@ class BatchItem:
 
     ref: str
     content: RecordContent
+    once: Once | None = None
 
 
 @dataclass(frozen=True, slots=True)
