@@ -49,6 +49,13 @@ BATCH_DIGEST_MISMATCH = Problem(
     "This batch was executed before with a different digest.",
     "Fetch the batches again; a batch never changes once it was executed.",
 )
+ROLLED_BACK = Problem(
+    "rolled-back",
+    424,
+    "Rolled back",
+    "Another item of this all-or-none batch was refused, so this one was not done.",
+    "Mend the refused item and send the whole batch again.",
+)
 TURN_REFUSED = Problem(
     "turn-refused",
     409,

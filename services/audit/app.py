@@ -6,9 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
-import signal
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 
 import httpx
@@ -23,17 +21,18 @@ from services.audit.log.operations import Log
 from services.audit.log.routes import router as log_router
 from services.audit.opening import Opening, init, open_audit
 from services.audit.settings import AuditSettings
-from services.chassis import installation, telemetry
+from services.chassis import installation
 from services.chassis.auth import RemoteKeys, TokenSource, TokenVerifier
-from services.chassis.bus import BusUnavailable, Publisher, Subscriber, ensure_topics
+from services.chassis.background import Background, stop_process
+from services.chassis.bus import BusUnavailable, Subscriber, ensure_topics
 from services.chassis.clock import Clock, SystemClock
-from services.chassis.follower import Follower, LogUnreachable
+from services.chassis.follower import LogUnreachable
 from services.chassis.key_files import read_private
-from services.chassis.relay import Relay
 from services.chassis.serve import create_service_app
 from services.chassis.settings import Secret
 from services.chassis.slots import hold_slot
 from services.chassis.telemetry import Metrics
+from services.chassis.upkeep import Upkeep, broker_address
 
 WATCH_SECONDS: Final = 1.0
 RETRY_SECONDS: Final = 1.0
@@ -98,8 +97,16 @@ class _Run:
         self._clock = clock
         self.metrics = metrics
         self.http = httpx.AsyncClient()
-        self.journal = opening.journal(clock, _stop_process)
+        self.journal = opening.journal(clock, stop_process)
         self.log = Log(self.journal, opening.files(), opening.signer)
+        self._upkeep = Upkeep(
+            opening.settings,
+            {"log": self.journal},
+            lambda: LocalLog(self.log.files),
+            clock=clock,
+            metrics=metrics,
+            keep_seconds=opening.settings.outbox_keep_seconds,
+        )
         self._size = metrics.gauge("log_size", "Leaves under the checkpoint.")
         self._parked = metrics.gauge("intake_parked", "Events not yet under a head.")
         self._gaps = metrics.gauge("intake_gaps", "Lanes that are behind their head.")
@@ -120,21 +127,10 @@ class _Run:
             stack.callback(self.journal.close)
             stack.push_async_callback(self.http.aclose)
             await self.log.start()
-            tasks = [asyncio.create_task(work) for work in self._work()]
-            stack.push_async_callback(_cancel, tasks)
+            background = Background()
+            stack.push_async_callback(background.stop)
+            background.start([*self._upkeep.work(), self._intake()])
             yield
-
-    def _work(self) -> list[Coroutine[Any, Any, None]]:
-        relay = Relay(self.journal, Publisher(self._broker))
-        follower = Follower(
-            self.journal,
-            LocalLog(self.log.files),
-            self.log.verifier,
-            clock=self._clock,
-            horizon_seconds=self._settings.outbox_keep_seconds,
-            on_alarm=lambda code: telemetry.logger().error("follower.alarm", code=code),
-        )
-        return [relay.run(), follower.run(), self._intake()]
 
     async def _intake(self) -> None:
         """Take in what the sources send, once their keys are known."""
@@ -147,7 +143,12 @@ class _Run:
             SourceClient("transfer", settings.transfer_url, auth),
         ]
         topics = [topic for service, topic in TOPICS.items() if service != "audit"]
-        intake = Intake(self.log, keys, Subscriber(self._broker, topics), sources)
+        intake = Intake(
+            self.log,
+            keys,
+            Subscriber(lambda: broker_address(settings), topics),
+            sources,
+        )
         watch = asyncio.create_task(self._watch(intake))
         try:
             await intake.run()
@@ -158,10 +159,13 @@ class _Run:
 
     async def _topics(self) -> None:
         """Create the topics where the bus is a real one."""
-        while self._settings.kafka_servers is not None:
+        settings = self._settings
+        while settings.kafka_servers is not None:
             try:
                 await ensure_topics(
-                    self._broker, list(TOPICS.values()), self._settings.kafka_copies
+                    lambda: broker_address(settings),
+                    list(TOPICS.values()),
+                    settings.kafka_copies,
                 )
             except BusUnavailable:
                 await asyncio.sleep(RETRY_SECONDS)
@@ -189,33 +193,9 @@ class _Run:
             self._bus.set(float(state.bus))
             await asyncio.sleep(WATCH_SECONDS)
 
-    def _broker(self) -> str:
-        """Return the broker's address, read again at each rebuild of a client."""
-        if self._settings.kafka_servers is not None:
-            return self._settings.kafka_servers
-        path = self._settings.state_dir / "broker.json"
-        try:
-            return str(json.loads(path.read_text(encoding="utf-8"))["bootstrap"])
-        except (OSError, ValueError, KeyError, TypeError):
-            raise BusUnavailable("broker.json is not there yet") from None
-
 
 def openapi(environ: Mapping[str, str]) -> dict[str, Any]:
     """Return the OpenAPI document; initialises the state directory of `environ`."""
     settings = AuditSettings.from_environ(environ)
     init(settings)
     return create_app(settings).openapi()
-
-
-def _stop_process(why: str) -> None:
-    """Ask this process to end: another writer took its lane, or the disk failed."""
-    telemetry.logger().error("audit.stopping", reason=why.replace(" ", "-"))
-    os.kill(os.getpid(), signal.SIGTERM)
-
-
-async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    for outcome in await asyncio.gather(*tasks, return_exceptions=True):
-        if isinstance(outcome, Exception):
-            telemetry.logger().error("audit.task_failed", **telemetry.describe(outcome))

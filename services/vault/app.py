@@ -7,34 +7,26 @@ opens the lanes, relays and follows, and closes in the reverse order.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import json
-import os
-import signal
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any, Final
 
 import httpx
 from fastapi import APIRouter, FastAPI
 
-from contracts.log.errors import LogError
-from contracts.log.note import NoteVerifier
-from services.chassis import outbox, outbox_routes, telemetry
+from services.chassis import outbox_routes
 from services.chassis.auth import KeySource, LocalKeys, RemoteKeys, TokenVerifier
-from services.chassis.bus import BusUnavailable, Publisher
-from services.chassis.clock import Clock, SystemClock, milliseconds, random_bytes, uuid7
+from services.chassis.background import Background, stop_process
+from services.chassis.clock import Clock, SystemClock, random_bytes, uuid7
 from services.chassis.database import Database, DatabaseError
-from services.chassis.follower import Follower
 from services.chassis.idempotency import IdempotencyStore
 from services.chassis.journal import Journal
 from services.chassis.key_files import load_seed
 from services.chassis.log_reader import HttpLog
-from services.chassis.relay import Relay
 from services.chassis.serve import create_service_app
 from services.chassis.slots import HeldSlot, hold_slot
 from services.chassis.telemetry import Metrics
+from services.chassis.upkeep import Upkeep
 from services.vault.catalogue import Catalogues
 from services.vault.catalogue.routes import router as catalogue_router
 from services.vault.keys.keyring import Keyring
@@ -45,9 +37,6 @@ from services.vault.parties.issuer import TokenIssuer
 from services.vault.parties.routes import router as parties_router
 from services.vault.schema import IDEMPOTENCY
 from services.vault.settings import VaultSettings
-
-WATCH_SECONDS: Final = 2.0
-WAIT_FOR_LOG_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True)
@@ -69,6 +58,10 @@ class Rooms:
     parties: Parties
     catalogues: Catalogues
     idempotency: IdempotencyStore
+
+    def databases(self) -> list[Database]:
+        """Return every open database of this process."""
+        return [self.reads.database, self.changes.database, self.keys]
 
     def routers(self) -> list[APIRouter]:
         """Return the routers of every room, in the order of the documentation.
@@ -120,8 +113,8 @@ def create_app(settings: VaultSettings, *, clock: Clock | None = None) -> FastAP
 def build_rooms(opening: Opening, clock: Clock) -> Rooms:
     """Open the databases and build the rooms over them; starts no lane yet."""
     settings = opening.settings
-    changes = opening.changes(clock, f"{settings.worker}/changes", _stop_process)
-    reads = opening.reads(clock, f"{settings.worker}/reads", _stop_process)
+    changes = opening.changes(clock, f"{settings.worker}/changes", stop_process)
+    reads = opening.reads(clock, f"{settings.worker}/reads", stop_process)
     keys = opening.keys(clock)
     keyring = opening.keyring(keys, changes)
     keyring.check_root()
@@ -166,12 +159,6 @@ async def _writes(database: Database) -> None:
     await database.write(lambda _tx: None)
 
 
-def _stop_process(why: str) -> None:
-    """Ask this process to end: another writer took its lane, or the disk failed."""
-    telemetry.logger().error("vault.stopping", reason=why.replace(" ", "-"))
-    os.kill(os.getpid(), signal.SIGTERM)
-
-
 class _Run:
     """One run of the application, from its start to its orderly end."""
 
@@ -183,13 +170,13 @@ class _Run:
         self._rooms = rooms
         self._clock = clock
         self._http: httpx.AsyncClient | None = None
-        self._outbox_age = metrics.outbox_age
-        self._outbox_events = metrics.outbox_events
-        self._relay_up = metrics.gauge(
-            "relay_up", "Whether the bus took the last events.", "journal"
-        )
-        self._follower_alarm = metrics.gauge(
-            "follower_alarm", "Whether the published log contradicts itself.", "journal"
+        self._upkeep = Upkeep(
+            opening.settings,
+            self._journals(),
+            lambda: HttpLog(opening.settings.audit_url),
+            clock=clock,
+            metrics=metrics,
+            keep_seconds=opening.settings.outbox_keep_seconds,
         )
 
     def issuer_keys(self) -> KeySource:
@@ -213,8 +200,9 @@ class _Run:
                 journal.start()
             if self._http is not None:
                 stack.push_async_callback(self._http.aclose)
-            tasks = [asyncio.create_task(work) for work in self._work(self._journals())]
-            stack.push_async_callback(_cancel, tasks)
+            background = Background()
+            stack.push_async_callback(background.stop)
+            background.start(self._upkeep.work())
             yield
 
     def _hold_slots(self) -> list[HeldSlot]:
@@ -227,6 +215,9 @@ class _Run:
         except Exception:
             for slot in held:
                 slot.release()
+            # Nothing was written yet, and without its slot this process must not.
+            for database in self._rooms.databases():
+                database.close()
             raise
         return held
 
@@ -236,85 +227,8 @@ class _Run:
             return {"changes": self._rooms.changes, "reads": self._rooms.reads}
         return {"changes": self._rooms.changes}
 
-    def _work(self, journals: dict[str, Journal]) -> list[Coroutine[Any, Any, None]]:
-        work: list[Coroutine[Any, Any, None]] = []
-        for name, journal in journals.items():
-            work.append(self._relay(name, journal))
-            work.append(self._follow(name, journal))
-            work.append(self._watch(name, journal))
-        return work
-
-    async def _relay(self, name: str, journal: Journal) -> None:
-        up = self._relay_up.labels(name)
-        relay = Relay(
-            journal,
-            Publisher(self._broker),
-            on_state=lambda state: up.set(float(state == "relaying")),
-        )
-        await relay.run()
-
-    def _broker(self) -> str:
-        """Return the broker's address, read again at each rebuild of a client."""
-        if self._settings.kafka_servers is not None:
-            return self._settings.kafka_servers
-        path = self._settings.state_dir / "broker.json"
-        try:
-            return str(json.loads(path.read_text(encoding="utf-8"))["bootstrap"])
-        except (OSError, ValueError, KeyError, TypeError):
-            raise BusUnavailable("broker.json is not there yet") from None
-
-    async def _follow(self, name: str, journal: Journal) -> None:
-        verifier = await self._log_verifier()
-        alarm = self._follower_alarm.labels(name)
-        log = HttpLog(self._settings.audit_url)
-        follower = Follower(
-            journal,
-            log,
-            verifier,
-            clock=self._clock,
-            horizon_seconds=self._settings.outbox_keep_seconds,
-            on_alarm=lambda code: telemetry.logger().error(
-                "follower.alarm", journal=name, code=code
-            ),
-        )
-        alarm.set_function(lambda: float(follower.alarm is not None))
-        try:
-            await follower.run()
-        finally:
-            await log.close()
-
-    async def _log_verifier(self) -> NoteVerifier:
-        """Return the log's public key; audit's `init` writes its file."""
-        path = self._settings.state_dir / "log.vkey"
-        while True:
-            with contextlib.suppress(OSError, LogError, ValueError):
-                return NoteVerifier.from_vkey(path.read_text(encoding="utf-8").strip())
-            await asyncio.sleep(WAIT_FOR_LOG_SECONDS)
-
-    async def _watch(self, name: str, journal: Journal) -> None:
-        """Measure what waits to be found in the log. Never a matter of readiness."""
-        age, rows = self._outbox_age.labels(name), self._outbox_events.labels(name)
-        while True:
-            with contextlib.suppress(DatabaseError):
-                found = await journal.read(
-                    lambda c: outbox.stats(
-                        c, journal.tables, milliseconds(self._clock.now())
-                    )
-                )
-                age.set(found.oldest_seconds)
-                rows.set(found.rows)
-            await asyncio.sleep(WATCH_SECONDS)
-
 
 def _close(journal: Journal) -> None:
     # A lane that was fenced, or whose database is gone, is ended by its successor.
     with contextlib.suppress(DatabaseError):
         journal.close()
-
-
-async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    for outcome in await asyncio.gather(*tasks, return_exceptions=True):
-        if isinstance(outcome, Exception):
-            telemetry.logger().error("vault.task_failed", **telemetry.describe(outcome))

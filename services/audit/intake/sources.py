@@ -18,6 +18,7 @@ from nacl.signing import VerifyKey
 
 from contracts import base64text
 from contracts.events.head import Head
+from contracts.problems import Refusal
 from services.audit.errors import SourcesMalformed
 
 TIMEOUT_SECONDS: Final = 5.0
@@ -133,7 +134,8 @@ class SourceClient:
     async def _get(self, path: str, query: Mapping[str, str]) -> Any:
         try:
             answer = await self._client.get(path, params=query)
-        except httpx.HTTPError as exc:
+        except (httpx.HTTPError, Refusal) as exc:
+            # Refusal: no token is to be had while the issuer is away.
             raise SourceUnavailable("the source does not answer") from exc
         if answer.status_code != 200 or len(answer.content) > MAX_ANSWER_BYTES:
             raise SourceUnavailable("the source refuses")

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Why an access is refused. Denials are in the log before they are answered."""
+
+from __future__ import annotations
+
+from contracts import problems
+from services.chassis.lanes import EventRef
+from services.vault.errors import VaultError
+
+
+class PurposeMissing(VaultError):  # noqa: N818 - a refusal, not a failure
+    """The request names no purpose, and its caller has no default one."""
+
+    problem = problems.PURPOSE_MISSING
+
+
+class PurposeUnknown(VaultError):  # noqa: N818
+    """The purpose is no term of the catalogue of purposes."""
+
+    problem = problems.PURPOSE_UNKNOWN
+
+
+class PurposeNotGiven(VaultError):  # noqa: N818
+    """The purpose exists and was not given to this caller."""
+
+    problem = problems.PURPOSE_NOT_GIVEN
+
+    def __init__(self, event: EventRef) -> None:
+        """Remember where the denial stands in the log."""
+        super().__init__("The purpose was not given to this caller.")
+        self.extra = {"reason": "purpose-not-given", "audit_event": str(event)}
+
+
+class AccessRefused(VaultError):  # noqa: N818
+    """Policy denies the access to a record of the caller's own party."""
+
+    problem = problems.DENIED
+
+    def __init__(self, reason: str, event: EventRef) -> None:
+        """Remember the rule's id as `reason`, and where the denial stands."""
+        super().__init__("Policy denies this access.")
+        self.reason = reason
+        self.extra = {"reason": reason, "audit_event": str(event)}
+
+
+class AuditUnavailable(VaultError):  # noqa: N818
+    """The access cannot be made durable in the journal: nothing is disclosed."""
+
+    problem = problems.AUDIT_UNAVAILABLE
+
+
+class Unsettled(VaultError):  # noqa: N818
+    """The party's rules moved at each attempt; try again."""
+
+    problem = problems.BUSY

@@ -1,0 +1,269 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a principal to a decision, and from a decision to its durable trace.
+
+Owns the journal of reads: an access is in it before anything is opened, and a denial
+before it is answered. Opens nothing itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, NoReturn, Protocol, TypeVar
+
+from contracts.events import vault as vault_events
+from contracts.events.payload import MAX_ITEMS, EventDraft
+from contracts.purposes import Purpose
+from services.chassis import outbox
+from services.chassis.auth import Principal, PrincipalKind
+from services.chassis.database import DatabaseError, Tx
+from services.chassis.journal import Journal
+from services.chassis.lanes import EventRef
+from services.chassis.telemetry import Metrics
+from services.vault.access.errors import (
+    AccessRefused,
+    AuditUnavailable,
+    PurposeMissing,
+    PurposeNotGiven,
+    PurposeUnknown,
+    Unsettled,
+)
+from services.vault.access.policy import (
+    Action,
+    Allowed,
+    Attributes,
+    Denied,
+    Gap,
+    Outcome,
+    Policy,
+    Role,
+)
+from services.vault.parties import Parties
+
+MAX_ROUNDS: Final = 5  # how often a read decides again because its party's rules moved
+GAP: Final = "gap"
+
+
+class Gathered(Protocol):
+    """What was read in one snapshot, with the party's epoch in it."""
+
+    @property
+    def epoch(self) -> int:
+        """The epoch of the snapshot."""
+        ...
+
+
+G = TypeVar("G", bound=Gathered)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, in which position, and why.
+
+    Attributes:
+        alias: The caller's name in events.
+        purpose: None for what needs no purpose: filing a consent or an objection.
+    """
+
+    principal: Principal
+    alias: str
+    role: Role
+    purpose: Purpose | None
+
+    @property
+    def party(self) -> str:
+        """The caller's party."""
+        return self.principal.party
+
+    def acted(self) -> dict[str, str | None]:
+        """Return the members of an event that say who acted."""
+        is_client = self.principal.kind is PrincipalKind.CLIENT
+        return {
+            "actor": self.alias,
+            "client": self.principal.id if is_client else None,
+        }
+
+    def why(self) -> Purpose:
+        """Return the purpose.
+
+        Raises:
+            PurposeMissing: There is none.
+        """
+        if self.purpose is None:
+            raise PurposeMissing
+        return self.purpose
+
+
+class Access:
+    """The access room."""
+
+    def __init__(
+        self, parties: Parties, reads: Journal, policy: Policy, metrics: Metrics
+    ) -> None:
+        self._parties = parties
+        self._reads = reads
+        self._policy = policy
+        self._metrics = metrics
+
+    @property
+    def policy_version(self) -> str:
+        """The version of the rules, as events name it."""
+        return self._policy.version
+
+    async def caller(
+        self, principal: Principal, purpose: str | None, action: Action
+    ) -> Caller:
+        """Return the caller with the purpose of the header, else the default one.
+
+        Raises:
+            PurposeMissing, PurposeUnknown: There is none, or no such term.
+            PurposeNotGiven: The caller was not given it; logged.
+            ClientRevoked: The client is revoked.
+            AuditUnavailable: The denial cannot be logged.
+        """
+        terms = await self._parties.terms(principal)
+        caller = await self.filer(principal)
+        try:
+            wanted = terms.default_purpose if purpose is None else Purpose(purpose)
+        except ValueError:
+            raise PurposeUnknown from None
+        if wanted is None:
+            raise PurposeMissing
+        caller = Caller(principal, caller.alias, caller.role, wanted)
+        if wanted not in terms.purposes:
+            reason = PurposeNotGiven.problem.code
+            raise PurposeNotGiven(await self._denied(caller, action, reason))
+        return caller
+
+    async def filer(self, principal: Principal) -> Caller:
+        """Return a caller without purpose, who files what a person declared.
+
+        Raises:
+            ClientRevoked: The client is revoked.
+        """
+        await self._parties.terms(principal)
+        role = Role.CLIENT if principal.role is None else Role(principal.role)
+        return Caller(principal, await self._parties.alias(principal), role, None)
+
+    def decide(self, asked: Iterable[Attributes]) -> Outcome:
+        """Return the first outcome that is not `Allowed`, else `Allowed`.
+
+        Raises:
+            PolicyBroken: The rules gave no decision.
+        """
+        return self._policy.decide_all(asked)
+
+    async def require(
+        self,
+        caller: Caller,
+        action: Action,
+        asked: Iterable[Attributes],
+        *,
+        record: str | None = None,
+    ) -> None:
+        """Refuse unless everything asked is allowed.
+
+        Raises:
+            AccessRefused: Policy denies it; logged.
+            AuditUnavailable: The denial cannot be logged.
+        """
+        asked = list(asked)
+        outcome = self.decide(asked)
+        if not isinstance(outcome, Allowed):
+            classes = sorted({one.class_ for one in asked})
+            await self.refuse(caller, action, outcome, record=record, classes=classes)
+
+    async def refuse(
+        self,
+        caller: Caller,
+        action: Action,
+        outcome: Denied | Gap,
+        *,
+        record: str | None = None,
+        classes: Sequence[str] = (),
+    ) -> NoReturn:
+        """Log a denial, count it, and refuse.
+
+        Raises:
+            AccessRefused: Always, unless the denial cannot be logged.
+            AuditUnavailable: The denial cannot be logged.
+        """
+        reason = outcome.reason if isinstance(outcome, Denied) else GAP
+        if isinstance(outcome, Gap):
+            self._metrics.policy_gap.inc()
+        event = await self._denied(caller, action, reason, record, classes)
+        raise AccessRefused(reason, event)
+
+    async def traced(
+        self,
+        caller: Caller,
+        gather: Callable[[], Awaitable[G]],
+        events: Callable[[G], Sequence[EventDraft]],
+    ) -> tuple[G, EventRef]:
+        """Return what may be disclosed now, and the last event that says so.
+
+        Gather and decide, make the event durable, and compare the party's epoch: if
+        a turn, a freeze or a withdrawal came in between, gather and decide again. The
+        log may name a read that was then refused, never the reverse.
+
+        Args:
+            caller: Who asks.
+            gather: Reads one snapshot and decides; it refuses by raising.
+            events: The events of a disclosure of what was gathered; at least one.
+
+        Raises:
+            AuditUnavailable: The journal does not commit; nothing is disclosed.
+            Unsettled: The epoch moved at each of `MAX_ROUNDS` attempts.
+        """
+        for _round in range(MAX_ROUNDS):
+            gathered = await gather()
+            event = await self.append(events(gathered))
+            if await self._parties.epoch(caller.party) == gathered.epoch:
+                return gathered, event
+        raise Unsettled
+
+    async def append(self, drafts: Sequence[EventDraft]) -> EventRef:
+        """Append events to the journal of reads, durable when this returns.
+
+        Raises:
+            AuditUnavailable: They are not, or nobody knows.
+        """
+
+        def all_of(tx: Tx) -> EventRef:
+            return [outbox.append(tx, draft) for draft in drafts][-1]
+
+        try:
+            return await self._reads.write(all_of)
+        except DatabaseError as exc:
+            raise AuditUnavailable from exc
+
+    async def _denied(
+        self,
+        caller: Caller,
+        action: Action,
+        reason: str,
+        record: str | None = None,
+        classes: Sequence[str] = (),
+    ) -> EventRef:
+        self._metrics.denied.labels(reason).inc()
+        event = vault_events.AccessDenied.model_validate(
+            {
+                **caller.acted(),
+                "action": action.value,
+                "purpose": None if caller.purpose is None else caller.purpose.value,
+                "record": record,
+                "classes": list(classes),
+                "reason": reason,
+                "policy": self.policy_version,
+            }
+        )
+        return await self.append([event.draft(caller.party)])
+
+
+def in_pages(aliases: Sequence[str]) -> list[list[str]]:
+    """Return `aliases` in pieces that one event may name; one empty piece for none."""
+    pieces = [
+        list(aliases[start : start + MAX_ITEMS])
+        for start in range(0, len(aliases), MAX_ITEMS)
+    ]
+    return pieces or [[]]

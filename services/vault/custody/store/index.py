@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SQL of the blind index: finding records, and keeping unique values unique.
+
+What a running handover prepared answers no look-up and causes no conflict: else a
+buyer could test guesses against the seller's customers and then cancel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import NamedTuple
+
+from sqlalchemy import delete, insert, select
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import IntegrityError
+
+from services.chassis.database import Lock, LockKind, Tx
+from services.vault.custody.errors import HandedOver, ValueTaken
+from services.vault.custody.store.folios import active_classes
+from services.vault.custody.store.records import is_handed_over
+from services.vault.custody.store.turns import is_visible
+from services.vault.custody.tables import index_entry
+
+EXTERNAL_ID = "external_id"
+
+
+class IndexValue(NamedTuple):
+    """A value of a field as the index knows it: a keyed hash, 16 bytes."""
+
+    field: str
+    value: bytes
+    unique: bool
+
+
+def lock_of(party: str, value: IndexValue) -> Lock:
+    """Return the declared lock of one value, for writers of unique values."""
+    return Lock(LockKind.INDEX, f"{party}/{value.field}/{value.value.hex()}")
+
+
+def find_by_value(
+    connection: Connection, party: str, field: str, value: bytes
+) -> list[str]:
+    """Return the ids of the party's records with that value, pending ones never."""
+    return list(
+        connection.execute(
+            select(index_entry.c.record)
+            .where(
+                index_entry.c.party == party,
+                index_entry.c.field == field,
+                index_entry.c.value == value,
+                is_visible(index_entry.c.arrived_by),
+            )
+            .order_by(index_entry.c.record)
+            .distinct()
+        ).scalars()
+    )
+
+
+def find_own(connection: Connection, party: str, value: bytes) -> str | None:
+    """Return the id of the party's record with that external id.
+
+    Raises:
+        HandedOver: The record was handed over: it is not created again.
+    """
+    for found in find_by_value(connection, party, EXTERNAL_ID, value):
+        if is_handed_over(connection, party, found):
+            raise HandedOver
+        return found
+    return None
+
+
+def find_active(
+    connection: Connection, party: str, field: str, value: bytes, class_: str | None
+) -> list[str]:
+    """As `find_by_value`, only records with active custody.
+
+    Args:
+        connection: A snapshot.
+        party: Whose records.
+        field: The catalogue's name of the field.
+        value: Its keyed hash.
+        class_: The class whose custody counts; None (for external ids) if any class
+            left by a handover ends the answer.
+    """
+    found = find_by_value(connection, party, field, value)
+    if class_ is None:
+        return [r for r in found if not is_handed_over(connection, party, r)]
+    return [r for r in found if class_ in active_classes(connection, party, r)]
+
+
+def require_free(
+    tx: Tx, party: str, values: Iterable[IndexValue], own: str = ""
+) -> None:
+    """Refuse unique values that a visible record other than `own` has.
+
+    Raises:
+        HandedOver: It was the party's, and was handed over.
+        ValueTaken: Another record has it.
+    """
+    for value in values:
+        if not value.unique:
+            continue
+        for record in find_by_value(tx.connection, party, value.field, value.value):
+            if record == own:
+                continue
+            if is_handed_over(tx.connection, party, record):
+                raise HandedOver
+            raise ValueTaken(value.field)
+
+
+def insert_values(
+    tx: Tx, party: str, record: str, values: Iterable[IndexValue]
+) -> None:
+    """Insert a record's index entries.
+
+    Raises:
+        ValueTaken: A unique value is another record's: the constraint behind
+            `require_free`.
+    """
+    for value in values:
+        try:
+            tx.execute(
+                insert(index_entry).values(
+                    party=party,
+                    field=value.field,
+                    value=value.value,
+                    arrived_by="",
+                    unique_slot="" if value.unique else record,
+                    record=record,
+                )
+            )
+        except IntegrityError as exc:
+            raise ValueTaken(value.field) from exc
+
+
+def replace_values(
+    tx: Tx,
+    party: str,
+    record: str,
+    fields: Collection[str],
+    values: Iterable[IndexValue],
+) -> None:
+    """Give a record new index entries for `fields`, whatever it had for them."""
+    tx.execute(
+        delete(index_entry).where(
+            index_entry.c.party == party,
+            index_entry.c.record == record,
+            index_entry.c.field.in_(sorted(fields)),
+        )
+    )
+    insert_values(tx, party, record, values)
+
+
+def delete_values(tx: Tx, party: str, record: str) -> None:
+    """Delete all index entries of a record."""
+    tx.execute(
+        delete(index_entry).where(
+            index_entry.c.party == party, index_entry.c.record == record
+        )
+    )

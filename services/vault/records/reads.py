@@ -1,0 +1,380 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reading records: read, look up, list, resolve aliases, history.
+
+The order never changes: purpose, decision, durable event, epoch once more, and only
+then is anything opened. Source: vault.md, Reading.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from contracts.events import vault as vault_events
+from contracts.events.payload import EventDraft
+from services.chassis.auth import Principal
+from services.chassis.journal import Journal
+from services.chassis.lanes import EventRef
+from services.vault import custody
+from services.vault.access import (
+    Access,
+    Action,
+    Attributes,
+    Caller,
+    View,
+    in_pages,
+)
+from services.vault.catalogue import IDENTITY, Catalogue, Catalogues
+from services.vault.custody import HistoryRow, StoredRecord
+from services.vault.keys.blind_index import index_value
+from services.vault.keys.keyring import Keyring, KeyVersion, PartyKeys
+from services.vault.parties import epoch
+from services.vault.records import reading
+from services.vault.records.cursor import open_cursor, seal_cursor
+from services.vault.records.errors import ClassUnknown, RecordNotFound
+from services.vault.records.reading import Held, Refused, Shown
+from services.vault.records.writing import external_value, open_held
+
+LIST: Final = "records"
+HISTORY: Final = "history"
+
+
+@dataclass(frozen=True, slots=True)
+class Disclosed:
+    """A record as it may be shown, and the event that says so."""
+
+    id: str
+    etag: int
+    event: EventRef
+    view: View
+    content: Mapping[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Answers in the order of the questions, with the aliases they disclose."""
+
+    epoch: int
+    answers: Sequence[Any]
+    aliases: Sequence[str]
+
+
+class Reads:
+    """The records room, its reading half."""
+
+    def __init__(
+        self, changes: Journal, keyring: Keyring, catalogues: Catalogues, access: Access
+    ) -> None:
+        self._changes = changes
+        self._keyring = keyring
+        self._catalogues = catalogues
+        self._access = access
+
+    async def read(
+        self,
+        principal: Principal,
+        purpose: str | None,
+        id_: str,
+        *,
+        classes: Sequence[str] | None = None,
+        view: View = View.FULL,
+    ) -> Disclosed:
+        """Return a record, or those classes of it, after its event is durable.
+
+        Raises:
+            PurposeMissing, PurposeUnknown, PurposeNotGiven: Why it is asked for.
+            RecordNotFound: Absent, foreign or pending: one and the same.
+            AccessRefused: Policy or the terms of custody deny it; logged.
+            ClassUnknown: A class that the party's catalogue does not have.
+            AuditUnavailable: The event is not durable: nothing was opened.
+            SealBroken, KeyGone: A row was altered or moved; its key was destroyed.
+        """
+        caller = await self._access.caller(principal, purpose, Action.READ)
+        catalogue = await self._catalogues.of(caller.party)
+        _require_known(catalogue, classes)
+
+        async def gather() -> Shown:
+            return await self._judged(caller, id_, classes, catalogue, Action.READ)
+
+        shown, event = await self._access.traced(
+            caller, gather, lambda s: [self._read_event(caller, s, view.value)]
+        )
+        return await self._open(caller, shown, event, view, catalogue)
+
+    async def history(
+        self, principal: Principal, purpose: str | None, id_: str
+    ) -> tuple[list[HistoryRow], EventRef]:
+        """Return the versions of a record; when they were made, nothing of theirs.
+
+        Raises:
+            As `read`.
+        """
+        caller = await self._access.caller(principal, purpose, Action.HISTORY)
+        catalogue = await self._catalogues.of(caller.party)
+
+        async def gather() -> Shown:
+            return await self._judged(caller, id_, None, catalogue, Action.HISTORY)
+
+        shown, event = await self._access.traced(
+            caller, gather, lambda s: [self._read_event(caller, s, HISTORY)]
+        )
+        rows = await self._changes.read(lambda c: custody.history(c, caller.party, id_))
+        return [row for row in rows if row.class_ in shown.classes], event
+
+    async def look_up(
+        self,
+        principal: Principal,
+        purpose: str | None,
+        identifiers: Sequence[tuple[str, str]],
+    ) -> tuple[list[list[str]], EventRef]:
+        """Return for each (field, value) the records found; active custody only.
+
+        Raises:
+            ClassUnknown: A field that is not in the catalogue or not searchable.
+            FieldUnparsable: A value without a normal form, named by its field.
+            As `read`.
+        """
+        caller = await self._access.caller(principal, purpose, Action.LOOKUP)
+        catalogue = await self._catalogues.of(caller.party)
+        classes = [_class_of(catalogue, name) for name, _value in identifiers]
+        keys = await self._keyring.of(caller.party, creating={*classes, IDENTITY})
+        asked = [_sought(catalogue, keys, name, value) for name, value in identifiers]
+        await self._allow(caller, Action.LOOKUP, classes)
+        fields = sorted({name for name, _value in identifiers})
+        found, event = await self._access.traced(
+            caller,
+            lambda: self._changes.read(lambda c: _look_up(c, caller.party, asked)),
+            lambda f: [
+                vault_events.RecordsLookedUp.model_validate(
+                    {**self._bulk(caller, page), "fields": fields}
+                ).draft(caller.party)
+                for page in in_pages(f.aliases)
+            ],
+        )
+        return list(found.answers), event
+
+    async def list_page(
+        self, principal: Principal, purpose: str | None, limit: int, cursor: str | None
+    ) -> tuple[list[custody.Listed], str | None, EventRef]:
+        """Return a page of the party's records, the next cursor, and the event.
+
+        Raises:
+            CursorInvalid: The cursor is not one of this list and party.
+            As `read`.
+        """
+        caller = await self._access.caller(principal, purpose, Action.LIST)
+        keys = await self._keyring.of(caller.party, creating=[IDENTITY])
+        key = keys.index(IDENTITY)
+        after = "" if cursor is None else open_cursor(key, caller.party, LIST, cursor)
+        await self._allow(caller, Action.LIST, [IDENTITY])
+
+        def gather(connection: Any) -> Found:
+            # One more than the page, to know whether there is a next one.
+            rows = custody.list_records(connection, caller.party, after, limit + 1)
+            now = epoch(connection, caller.party)
+            return Found(now, rows, [row.alias for row in rows[:limit]])
+
+        found, event = await self._access.traced(
+            caller,
+            lambda: self._changes.read(gather),
+            lambda f: [
+                vault_events.RecordsListed.model_validate(
+                    self._bulk(caller, page)
+                ).draft(caller.party)
+                for page in in_pages(f.aliases)
+            ],
+        )
+        page = list(found.answers[:limit])
+        more = len(found.answers) > limit
+        ahead = seal_cursor(key, caller.party, LIST, page[-1].id) if more else None
+        return page, ahead, event
+
+    async def resolve(
+        self,
+        principal: Principal,
+        purpose: str | None,
+        *,
+        records: Sequence[str] = (),
+        aliases: Sequence[str] = (),
+    ) -> tuple[list[tuple[str | None, str | None]], EventRef]:
+        """Return (record, alias) for each record, then for each alias.
+
+        What is absent or another party's has None in the unknown half.
+
+        Raises:
+            As `read`.
+        """
+        caller = await self._access.caller(principal, purpose, Action.RESOLVE)
+        await self._allow(caller, Action.RESOLVE, [IDENTITY])
+
+        def gather(connection: Any) -> Found:
+            by_record = custody.aliases_of(connection, caller.party, records)
+            by_alias = custody.records_of(connection, caller.party, aliases)
+            pairs: list[tuple[str | None, str | None]] = [
+                *((record, by_record.get(record)) for record in records),
+                *((by_alias.get(alias), alias) for alias in aliases),
+            ]
+            named = sorted({*by_record.values(), *by_alias})
+            return Found(epoch(connection, caller.party), pairs, named)
+
+        found, event = await self._access.traced(
+            caller,
+            lambda: self._changes.read(gather),
+            lambda f: [self._resolved(caller, page) for page in in_pages(f.aliases)],
+        )
+        return list(found.answers), event
+
+    # --- private -------------------------------------------------------------------
+
+    async def _judged(
+        self,
+        caller: Caller,
+        id_: str,
+        classes: Sequence[str] | None,
+        catalogue: Catalogue,
+        action: Action,
+    ) -> Shown:
+        def gather(connection: Any) -> Held | None:
+            record = custody.find_record(connection, caller.party, id_)
+            if record is None:
+                return None
+            return Held(
+                record,
+                custody.held_folios(connection, caller.party, id_, classes),
+                custody.consents_of(connection, caller.party, id_),
+                custody.objections_of(connection, caller.party, id_),
+                custody.is_handed_over(connection, caller.party, id_),
+                epoch(connection, caller.party),
+            )
+
+        held = await self._changes.read(gather)
+        if held is None:
+            raise RecordNotFound
+        found = reading.judge(self._access, caller, action, held, classes, catalogue)
+        if isinstance(found, Refused):
+            await self._access.refuse(
+                caller,
+                action,
+                found.outcome,
+                record=held.record.alias,
+                classes=found.classes,
+            )
+        return found
+
+    async def _open(
+        self,
+        caller: Caller,
+        shown: Shown,
+        event: EventRef,
+        view: View,
+        catalogue: Catalogue,
+    ) -> Disclosed:
+        keys = await self._keyring.of(caller.party)
+        opened = [(folio, open_held(keys, folio)) for folio in shown.folios]
+        record = shown.held.record
+        tags = sorted({tag for folio in shown.folios for tag in folio.tags})
+        content = {
+            "id": record.id,
+            **_identity(keys, record, view),
+            "etag": str(record.etag),
+            "view": view.value,
+            "tags": tags,
+            **reading.build(shown, opened, view, catalogue),
+        }
+        if shown.withheld:
+            content["withheld"] = sorted(shown.withheld)
+        return Disclosed(record.id, record.etag, event, view, content)
+
+    async def _allow(
+        self, caller: Caller, action: Action, classes: Sequence[str]
+    ) -> None:
+        asked = [
+            Attributes(caller.role, action, class_, caller.why())
+            for class_ in sorted(set(classes))
+        ]
+        await self._access.require(caller, action, asked)
+
+    def _read_event(self, caller: Caller, shown: Shown, view: str) -> EventDraft:
+        return vault_events.RecordRead.model_validate(
+            {
+                **caller.acted(),
+                "purpose": caller.why().value,
+                "record": shown.held.record.alias,
+                "classes": list(shown.classes),
+                "view": view,
+                "policy": self._access.policy_version,
+            }
+        ).draft(caller.party)
+
+    def _resolved(self, caller: Caller, page: Sequence[str]) -> EventDraft:
+        members = self._bulk(caller, page)
+        del members["policy"]
+        event = vault_events.AliasesResolved.model_validate(members)
+        return event.draft(caller.party)
+
+    def _bulk(self, caller: Caller, page: Sequence[str]) -> dict[str, Any]:
+        return {
+            **caller.acted(),
+            "purpose": caller.why().value,
+            "records": list(page),
+            "policy": self._access.policy_version,
+        }
+
+
+def _require_known(catalogue: Catalogue, classes: Sequence[str] | None) -> None:
+    if any(class_ not in catalogue.classes for class_ in classes or ()):
+        raise ClassUnknown("a class is not in the catalogue")
+
+
+def _class_of(catalogue: Catalogue, name: str) -> str:
+    if name == custody.EXTERNAL_ID:
+        return IDENTITY
+    known = catalogue.fields.get(name)
+    if known is None or not known.searchable:
+        raise ClassUnknown("a field is not searchable")
+    return known.class_
+
+
+def _sought(
+    catalogue: Catalogue, keys: PartyKeys, name: str, value: str
+) -> tuple[str, bytes, str | None]:
+    """Return field, keyed hash, and the class whose custody must be active."""
+    if name == custody.EXTERNAL_ID:
+        return name, external_value(keys, value).value, None
+    term = catalogue.term(name, value)
+    if term is None:
+        raise ClassUnknown("a field is not searchable")
+    hashed = index_value(keys.index(term.class_), name, term.normalised)
+    return name, hashed, term.class_
+
+
+def _look_up(
+    connection: Any, party: str, asked: Sequence[tuple[str, bytes, str | None]]
+) -> Found:
+    answers = [
+        custody.find_active(connection, party, name, value, class_)
+        for name, value, class_ in asked
+    ]
+    ids = sorted({record for answer in answers for record in answer})
+    aliases = sorted(custody.aliases_of(connection, party, ids).values())
+    return Found(epoch(connection, party), answers, aliases)
+
+
+def _identity(keys: PartyKeys, record: StoredRecord, view: View) -> dict[str, Any]:
+    """Return the numbers of a record, the party's own and the one it arrived with."""
+    numbers: dict[str, Any] = {"external_id": None}
+    columns = {
+        "external_id": record.external_id_sealed,
+        "origin_external_id": record.origin_external_id_sealed,
+    }
+    version = record.identity_key_version
+    for column, sealed in columns.items():
+        if sealed is None:
+            continue
+        key = KeyVersion(version, keys.version(IDENTITY, version))
+        number = custody.open_identity(
+            record.party, record.id, sealed, key=key, column=column
+        )
+        numbers[column] = number if view is View.FULL else "***"
+    return numbers

@@ -1,0 +1,349 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Routes of the records room."""
+# Annotations are evaluated here: FastAPI reads them.
+
+import json
+import re
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import Header, Path, Query, Response
+
+from contracts import problems
+from contracts.problems import Problem
+from contracts.scopes import Scope
+from services.chassis.auth import Principal, require
+from services.chassis.body import Cursor, Limit, StrictRouter, Text
+from services.chassis.clock import rfc3339
+from services.chassis.database import DatabaseError
+from services.chassis.lanes import EventRef
+from services.chassis.problem_json import openapi_responses
+from services.vault.access import View
+from services.vault.custody import EtagStale, HistoryRow
+from services.vault.records.operations import Records
+from services.vault.records.reads import Disclosed, Reads
+from services.vault.records.schemas import (
+    AppendedOut,
+    BatchIn,
+    BatchOut,
+    BatchResultOut,
+    ConsentIn,
+    EntriesIn,
+    ErasedOut,
+    FiledOut,
+    FoundOut,
+    HistoryOut,
+    ListedOut,
+    ListOut,
+    LookupIn,
+    LookupOut,
+    ObjectionIn,
+    PatchIn,
+    RecordId,
+    RecordIn,
+    ResolvedOut,
+    ResolveIn,
+    ResolveOut,
+    VersionOut,
+    WrittenOut,
+)
+from services.vault.records.values import BatchResult, Erased, Written
+
+Purpose = Annotated[str | None, Header(alias="Keyturn-Purpose", max_length=64)]
+IfMatch = Annotated[str | None, Header(alias="If-Match", max_length=64)]
+IfNoneMatch = Annotated[str | None, Header(alias="If-None-Match", max_length=64)]
+Id = Annotated[RecordId, Path()]
+Classes = Annotated[str, Query(), Text(1_024, pattern=r"^[a-z0-9_]+(,[a-z0-9_]+)*$")]
+_ETAG = re.compile(r'"([0-9]{1,18})"')
+_REFUSALS = openapi_responses(
+    problems.PURPOSE_MISSING,
+    problems.DENIED,
+    problems.PURPOSE_NOT_GIVEN,
+    problems.NOT_FOUND,
+    problems.AUDIT_UNAVAILABLE,
+)
+
+
+def router(records: Records, reads: Reads) -> StrictRouter:
+    """Return the routes of `records` and `reads`."""
+    api = StrictRouter(tags=["records"])
+    _add_writes(api, records)
+    _add_changes(api, records)
+    _add_reads(api, reads)
+    _add_searches(api, reads)
+    return api
+
+
+def _add_writes(api: StrictRouter, records: Records) -> None:
+    @api.post(
+        "/v1/records",
+        status_code=201,
+        responses=_REFUSALS,
+        summary="Create a record, or change the one with the same external id",
+    )
+    async def create_record(
+        body: RecordIn,
+        response: Response,
+        caller: Annotated[Principal, require(Scope.RECORDS_CREATE)],
+        purpose: Purpose = None,
+        if_none_match: IfNoneMatch = None,
+    ) -> WrittenOut:
+        written = await records.create(
+            caller, purpose, body.content(), must_be_new=if_none_match == "*"
+        )
+        response.status_code = 201 if written.created else 200
+        response.headers["Location"] = f"/v1/records/{written.id}"
+        return _written(response, written)
+
+    @api.post(
+        "/v1/records:batch",
+        status_code=207,
+        summary="Create or change up to 100 records; a result for each",
+    )
+    async def batch_records(
+        body: BatchIn,
+        caller: Annotated[Principal, require(Scope.RECORDS_CREATE)],
+        purpose: Purpose = None,
+    ) -> BatchOut:
+        items = [one.item() for one in body.items]
+        results = await records.batch(
+            caller, purpose, items, all_or_none=body.all_or_none
+        )
+        return BatchOut(items=[_result(one) for one in results])
+
+    @api.post(
+        "/v1/records/{id}/entries",
+        responses=_REFUSALS,
+        summary="Append entries; a known `entry_id` replaces",
+    )
+    async def append_entries(
+        id: Id,  # noqa: A002 - the name in the address
+        body: EntriesIn,
+        response: Response,
+        caller: Annotated[Principal, require(Scope.RECORDS_APPEND)],
+        purpose: Purpose = None,
+    ) -> AppendedOut:
+        written = await records.append(caller, purpose, id, body.content())
+        out = _written(response, written)
+        return AppendedOut(id=out.id, etag=out.etag, entries=len(body.entries))
+
+
+def _add_changes(api: StrictRouter, records: Records) -> None:
+    @api.patch(
+        "/v1/records/{id}",
+        responses=_REFUSALS,
+        summary="Change documents and tags by merge patch (RFC 7396)",
+    )
+    async def patch_record(
+        id: Id,  # noqa: A002
+        body: PatchIn,
+        response: Response,
+        caller: Annotated[Principal, require(Scope.RECORDS_PATCH)],
+        purpose: Purpose = None,
+        if_match: IfMatch = None,
+    ) -> WrittenOut:
+        written = await records.patch(
+            caller, purpose, id, body.content(), _etag(if_match)
+        )
+        return _written(response, written)
+
+    @api.delete("/v1/records/{id}", responses=_REFUSALS, summary="Erase a record")
+    async def erase_record(
+        id: Id,  # noqa: A002
+        response: Response,
+        caller: Annotated[Principal, require(Scope.RECORDS_ERASE)],
+        purpose: Purpose = None,
+        if_match: IfMatch = None,
+    ) -> ErasedOut:
+        erased = await records.erase(caller, purpose, id, _etag(if_match))
+        _name_event(response, erased.event)
+        return _erased(erased)
+
+    @api.put("/v1/records/{id}/consents", summary="File a consent or its withdrawal")
+    async def put_consent(
+        id: Id,  # noqa: A002
+        body: ConsentIn,
+        response: Response,
+        caller: Annotated[Principal, require(Scope.CONSENTS_WRITE)],
+    ) -> FiledOut:
+        _name_event(response, await records.file_consent(caller, id, body.filed()))
+        return FiledOut(id=id)
+
+    @api.put(
+        "/v1/records/{id}/objections", summary="File an objection or its withdrawal"
+    )
+    async def put_objection(
+        id: Id,  # noqa: A002
+        body: ObjectionIn,
+        response: Response,
+        caller: Annotated[Principal, require(Scope.OBJECTIONS_WRITE)],
+    ) -> FiledOut:
+        _name_event(response, await records.file_objection(caller, id, body.filed()))
+        return FiledOut(id=id)
+
+
+def _add_reads(api: StrictRouter, reads: Reads) -> None:
+    @api.get("/v1/records/{id}", responses=_REFUSALS, summary="Read a record")
+    async def read_record(
+        id: Id,  # noqa: A002
+        caller: Annotated[Principal, require(Scope.RECORDS_READ)],
+        purpose: Purpose = None,
+        classes: Classes | None = None,
+        view: View = View.FULL,
+    ) -> Response:
+        asked = None if classes is None else list(dict.fromkeys(classes.split(",")))
+        found = await reads.read(caller, purpose, id, classes=asked, view=view)
+        return _disclosed(found)
+
+    @api.get(
+        "/v1/records/{id}/history",
+        responses=_REFUSALS,
+        summary="Versions of a record; nothing of their content",
+    )
+    async def read_history(
+        id: Id,  # noqa: A002
+        response: Response,
+        caller: Annotated[Principal, require(Scope.RECORDS_READ)],
+        purpose: Purpose = None,
+    ) -> HistoryOut:
+        rows, event = await reads.history(caller, purpose, id)
+        _name_event(response, event)
+        return HistoryOut(items=[_version(row) for row in rows])
+
+
+def _add_searches(api: StrictRouter, reads: Reads) -> None:
+    @api.get("/v1/records", responses=_REFUSALS, summary="List records page by page")
+    async def list_records(
+        response: Response,
+        caller: Annotated[Principal, require(Scope.RECORDS_LIST)],
+        limit: Limit = 50,
+        cursor: Annotated[Cursor | None, Query()] = None,
+        purpose: Purpose = None,
+    ) -> ListOut:
+        page, ahead, event = await reads.list_page(caller, purpose, limit, cursor)
+        _name_event(response, event)
+        return ListOut(
+            items=[ListedOut(id=row.id, etag=str(row.etag)) for row in page],
+            next_cursor=ahead,
+            has_more=ahead is not None,
+        )
+
+    @api.post(
+        "/v1/records/lookup", responses=_REFUSALS, summary="Find records by identifiers"
+    )
+    async def look_up_records(
+        body: LookupIn,
+        response: Response,
+        caller: Annotated[Principal, require(Scope.RECORDS_LOOKUP)],
+        purpose: Purpose = None,
+    ) -> LookupOut:
+        wanted = [(one.field, one.value) for one in body.identifiers]
+        answers, event = await reads.look_up(caller, purpose, wanted)
+        _name_event(response, event)
+        return LookupOut(items=[FoundOut(records=found) for found in answers])
+
+    @api.post(
+        "/v1/aliases:resolve", summary="Resolve records to aliases, aliases to records"
+    )
+    async def resolve_aliases(
+        body: ResolveIn,
+        response: Response,
+        caller: Annotated[Principal, require(Scope.ALIASES_RESOLVE)],
+        purpose: Purpose = None,
+    ) -> ResolveOut:
+        pairs, event = await reads.resolve(
+            caller, purpose, records=body.records, aliases=body.aliases
+        )
+        _name_event(response, event)
+        return ResolveOut(items=[ResolvedOut(record=r, alias=a) for r, a in pairs])
+
+
+def _etag(header: str | None) -> int | None:
+    """Return the etag of `If-Match`. RFC 9110 §13.1.1.
+
+    Raises:
+        EtagStale: It is none that this service gives.
+    """
+    if header is None:
+        return None
+    match = _ETAG.fullmatch(header.strip())
+    if match is None:
+        raise EtagStale
+    return int(match[1])
+
+
+def _written(response: Response, written: Written) -> WrittenOut:
+    response.headers["ETag"] = f'"{written.etag}"'
+    _name_event(response, written.event)
+    return WrittenOut(id=written.id, etag=str(written.etag), created=written.created)
+
+
+def _disclosed(found: Disclosed) -> Response:
+    # Bytes at once: a response model would cost more than opening the record.
+    body = json.dumps(found.content, ensure_ascii=False, separators=(",", ":"))
+    headers = {"ETag": f'"{found.etag}"', "Audit-Event": str(found.event)}
+    return Response(body.encode(), media_type="application/json", headers=headers)
+
+
+def _result(result: BatchResult) -> BatchResultOut:
+    if result.written is not None:
+        return BatchResultOut(
+            ref=result.ref,
+            status=201 if result.written.created else 200,
+            id=result.written.id,
+            etag=str(result.written.etag),
+        )
+    problem = result.problem or _of_database(result.error)
+    return BatchResultOut(
+        ref=result.ref,
+        status=problem.status,
+        problem={
+            "type": problem.type,
+            "title": problem.title,
+            "status": problem.status,
+            "detail": f"{problem.detail} {problem.fix}",
+            "code": problem.code,
+            **getattr(result.error, "extra", {}),
+            "errors": [
+                {"in": f.where, "pointer": f.pointer, "code": f.code, "msg": f.msg}
+                for f in getattr(result.error, "faults", ())
+            ],
+        },
+    )
+
+
+def _of_database(error: Exception | None) -> Problem:
+    if isinstance(error, DatabaseError):
+        return problems.BUSY
+    return problems.INTERNAL
+
+
+def _erased(erased: Erased) -> ErasedOut:
+    return ErasedOut(
+        id=erased.id,
+        classes=list(erased.classes),
+        versions=erased.versions,
+        erased_at=_time(erased.erased_at),
+        effective_now=True,
+        effective_everywhere_by=None,
+    )
+
+
+def _version(row: HistoryRow) -> VersionOut:
+    return VersionOut(
+        class_=row.class_,
+        volume=row.volume,
+        version=row.version,
+        created_at=_time(row.created_at),
+        current=row.current,
+        custody=row.state.value,
+    )
+
+
+def _time(at: int) -> str:
+    return rfc3339(datetime.fromtimestamp(at / 1000, tz=UTC))
+
+
+def _name_event(response: Response, event: EventRef | None) -> None:
+    if event is not None:
+        response.headers["Audit-Event"] = str(event)
