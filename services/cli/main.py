@@ -5,7 +5,10 @@ from __future__ import annotations
 
 import typer
 
+from services.cli import handover, officer, sign
+from services.cli.token import token
 from services.cli.up import up
+from services.cli.verify import verify
 
 app = typer.Typer(
     name="keyturn",
@@ -16,11 +19,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(up)
-
-
-@app.callback()
-def keyturn() -> None:
-    """Keep `up` a subcommand while it is alone."""
+app.command()(verify)
+app.command()(token)
+app.add_typer(officer.app, name="officer")
+app.add_typer(sign.app, name="sign")
+app.add_typer(handover.app, name="handover")
 
 
 def main() -> None:

@@ -1,2 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Execution: batch leases, the worker, reconciliation."""
+"""Execution: batch leases, the worker, the vault's steps, reconciliation."""
+
+from services.transfer.execution.operations import Executions
+from services.transfer.execution.store import progress
+from services.transfer.execution.worker import Worker
+
+__all__ = ["Executions", "Worker", "progress"]

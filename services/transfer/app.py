@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Transfer as processes: the server and the worker, wired here, once each.
+
+Both open the same database under slots of their own, relay and follow their events,
+and close in the reverse order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Final
+
+import httpx
+from fastapi import FastAPI
+
+from contracts.law.pack import RulePack, parse_pack
+from services.chassis import outbox_routes, telemetry
+from services.chassis.auth import RemoteKeys, TokenSource, TokenVerifier
+from services.chassis.auth.guards import TOKEN_PATH
+from services.chassis.background import Background, stop_process
+from services.chassis.clock import (
+    Clock,
+    SystemClock,
+    random_alias,
+    uuid7,
+)
+from services.chassis.database import DatabaseError
+from services.chassis.journal import Journal
+from services.chassis.log_reader import HttpLog
+from services.chassis.serve import create_service_app
+from services.chassis.slots import SlotTaken, hold_slot
+from services.chassis.telemetry import Metrics
+from services.chassis.upkeep import Upkeep
+from services.transfer.execution import Executions, Worker, progress
+from services.transfer.handovers.operations import Handovers
+from services.transfer.handovers.readings import Readings
+from services.transfer.handovers.routes import router as handovers_router
+from services.transfer.opening import Opening, credentials, open_transfer
+from services.transfer.settings import TransferSettings
+from services.transfer.vault_client import VaultClient
+
+UPKEEP_SLOT: Final = "transfer-upkeep"
+TAKE_OVER_SECONDS: Final = 1.0
+
+
+def create_app(
+    settings: TransferSettings,
+    *,
+    clock: Clock | None = None,
+    http: httpx.AsyncClient | None = None,
+) -> FastAPI:
+    """Return the transfer service of an initialised installation.
+
+    Args:
+        settings: Checked settings.
+        clock: Another clock, for tests.
+        http: A client of the vault, for tests.
+
+    Raises:
+        SettingsError, KeyFileRefused, EngineRefused: Transfer cannot be opened; the
+            message says how to mend it.
+    """
+    base = open_base(settings, settings.server, clock, http)
+    opening, journal, clock = base.opening, base.journal, base.clock
+    handovers = Handovers(
+        journal,
+        base.vault,
+        installation=opening.installation,
+        pack=base.pack,
+        clock=clock,
+        new_id=lambda: str(uuid7()),
+        new_alias=random_alias,
+        answers=opening.answers(),
+        progress=progress,
+    )
+    readings = Readings(
+        journal, installation=opening.installation, clock=clock, progress=progress
+    )
+    app = create_service_app(
+        settings=settings,
+        routers=[
+            handovers_router(handovers, readings),
+            outbox_routes.router([journal]),
+        ],
+        lifespan=base.lifespan,
+        verifier=TokenVerifier(
+            issuer=settings.issuer,
+            audience=settings.audience,
+            keys=RemoteKeys(base.http, settings.jwks_url, clock),
+            clock=clock,
+            algorithms=settings.token_algorithms,
+        ),
+        checks={"handovers": base.writes},
+        metrics=base.metrics,
+        clock=clock,
+    )
+    app.state.base = base
+    return app
+
+
+async def run_worker(settings: TransferSettings) -> None:
+    """Work until SIGTERM or SIGINT; batches in flight are finished first."""
+    telemetry.configure("transfer-worker", settings.log_level.value)
+    base = open_base(settings, settings.worker)
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    async with base.running():
+        telemetry.logger().info("worker.started", slot=base.journal.slot)
+        await base.worker().run(stopping)
+    telemetry.logger().info("worker.stopped")
+
+
+def open_base(
+    settings: TransferSettings,
+    process: str,
+    clock: Clock | None = None,
+    http: httpx.AsyncClient | None = None,
+) -> Base:
+    """Open what server and worker both stand on; starts no lane yet."""
+    clock = clock or SystemClock()
+    opening = open_transfer(settings)
+    client_id, secret = credentials(settings)
+    http = http or httpx.AsyncClient(base_url=settings.vault_url)
+    auth = TokenSource(
+        http,
+        token_url=settings.vault_url + TOKEN_PATH,
+        client_id=client_id,
+        client_secret=secret,
+        clock=clock,
+    )
+    return Base(
+        opening=opening,
+        journal=opening.journal(clock, f"{process}/handover", stop_process),
+        vault=VaultClient(http, auth),
+        http=http,
+        clock=clock,
+        metrics=Metrics(),
+        pack=shipped_pack(),
+    )
+
+
+def shipped_pack() -> RulePack:
+    """Return the rule pack that plans are built under."""
+    return parse_pack(files("contracts.law.packs").joinpath("line-1.json").read_bytes())
+
+
+@dataclass(frozen=True)
+class Base:
+    """One process of transfer, from its start to its orderly end."""
+
+    opening: Opening
+    journal: Journal
+    vault: VaultClient
+    http: httpx.AsyncClient
+    clock: Clock
+    metrics: Metrics
+    pack: RulePack
+
+    @property
+    def settings(self) -> TransferSettings:
+        """The process's settings."""
+        return self.opening.settings
+
+    def worker(self) -> Worker:
+        """Return the worker of this process."""
+        return Worker(
+            Executions(self.journal, self.clock),
+            self.vault,
+            name=self.settings.worker,
+            lease_seconds=self.settings.lease_seconds,
+            parallel=self.settings.parallel,
+        )
+
+    async def writes(self) -> None:
+        """Check that the database takes a write."""
+        await self.journal.write(lambda _tx: None)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
+        """As `running`, for an application."""
+        async with self.running():
+            yield
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Start what runs beside the work; end it after the last of it."""
+        async with contextlib.AsyncExitStack() as stack:
+            # Closed in the reverse order: tasks, then the lane, and the slot last.
+            engines = self.journal.database.engines
+            slot = hold_slot(engines, self.settings.state_dir, self.journal.slot)
+            stack.callback(slot.release)
+            stack.callback(_close, self.journal)
+            self.journal.start()
+            stack.push_async_callback(self.http.aclose)
+            background = Background()
+            stack.push_async_callback(background.stop)
+            background.start([self._keep()])
+            yield
+
+    async def _keep(self) -> None:
+        """Relay and follow, while no other process of this database does.
+
+        All processes write one outbox, so one of them is enough to empty it; when it
+        dies, its slot is free and another takes over.
+        """
+        engines = self.journal.database.engines
+        while True:
+            try:
+                slot = hold_slot(engines, self.settings.state_dir, UPKEEP_SLOT)
+            except SlotTaken:
+                await asyncio.sleep(TAKE_OVER_SECONDS)
+                continue
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for work in self._upkeep().work():
+                        group.create_task(work)
+            finally:
+                slot.release()
+
+    def _upkeep(self) -> Upkeep:
+        return Upkeep(
+            self.settings,
+            {"handover": self.journal},
+            lambda: HttpLog(self.settings.audit_url),
+            clock=self.clock,
+            metrics=self.metrics,
+            keep_seconds=self.settings.outbox_keep_seconds,
+        )
+
+
+def _close(journal: Journal) -> None:
+    # A lane that was fenced, or whose database is gone, is ended by its successor.
+    with contextlib.suppress(DatabaseError):
+        journal.close()

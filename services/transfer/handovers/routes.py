@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Routes of handovers: one call each, no logic."""
+
+# Annotations are evaluated here: FastAPI reads them.
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from fastapi import Path as PathParameter
+from fastapi import Request, Response
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+
+from contracts.scopes import Scope
+from services.chassis.auth import Principal, require
+from services.chassis.body import Cursor, Limit, StrictRouter, Text
+from services.chassis.idempotency import REPLAYED, required_key_of
+from services.transfer.errors import HandoverNotFound
+from services.transfer.handovers.operations import Handovers
+from services.transfer.handovers.readings import Readings
+from services.transfer.handovers.schemas import (
+    CreateBody,
+    Documents,
+    HandoverPage,
+    HandoverView,
+    History,
+    Report,
+    StepBody,
+)
+from services.transfer.handovers.states import Event, State
+
+PLAN_TYPE = "application/vnd.keyturn.plan.v1+json"
+SCOPE_TYPE = "application/vnd.keyturn.scope.v1+json"
+
+HandoverId = Annotated[
+    str,
+    PathParameter(),
+    Text(36, pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"),
+]
+EventName = Annotated[str, PathParameter(), Text(16, pattern=r"^[a-z_]+$")]
+Reader = Annotated[Principal, require(Scope.HANDOVERS_READ)]
+
+
+def router(room: Handovers, readings: Readings) -> StrictRouter:
+    """Return the routes below /v1/handovers."""
+    made = StrictRouter(prefix="/v1/handovers", tags=["handovers"])
+    _add_steps(made, room)
+    _add_reads(made, readings)
+    _add_papers(made, readings)
+    return made
+
+
+def _add_steps(made: StrictRouter, room: Handovers) -> None:
+    @made.post("", status_code=201, summary="Open a handover as a draft")
+    async def create_handover(
+        request: Request,
+        body: CreateBody,
+        principal: Annotated[Principal, require(Scope.HANDOVERS_CREATE)],
+    ) -> HandoverView:
+        answer, replayed = await room.create(
+            principal, body.asked(), required_key_of(request)
+        )
+        marked = {REPLAYED: "true"} if replayed else {}
+        return Response(  # type: ignore[return-value]
+            answer.body,
+            status_code=answer.status,
+            headers={**answer.headers, **marked},
+        )
+
+    @made.post("/{handover}:{event}", summary="Take a step of a handover")
+    async def act_on_handover(
+        handover: HandoverId,
+        event: EventName,
+        body: StepBody,
+        response: Response,
+        principal: Annotated[Principal, require(Scope.HANDOVERS_ACT)],
+    ) -> HandoverView:
+        try:
+            asked = body.asked(Event(event))
+        except ValueError:
+            raise HandoverNotFound from None
+        done = await room.act(principal, handover, asked)
+        response.headers["Audit-Event"] = str(done.event)
+        return HandoverView(**done.view)
+
+
+def _add_reads(made: StrictRouter, readings: Readings) -> None:
+    @made.get("", summary="The caller's handovers, the newest first")
+    async def list_handovers(
+        principal: Reader,
+        limit: Limit = 50,
+        cursor: Cursor | None = None,
+        state: State | None = None,
+    ) -> HandoverPage:
+        page = await readings.page(
+            principal,
+            before=cursor or "",
+            state="" if state is None else state.value,
+            limit=limit,
+        )
+        return HandoverPage(**page)
+
+    @made.get("/{handover}", summary="One handover")
+    async def get_handover(handover: HandoverId, principal: Reader) -> HandoverView:
+        return HandoverView(**await readings.get(principal, handover))
+
+    @made.get("/{handover}/history", summary="Its steps, dense from 1")
+    async def get_history(handover: HandoverId, principal: Reader) -> History:
+        return History(**await readings.history(principal, handover))
+
+    @made.get("/{handover}/report", summary="Counts, phases, signatures")
+    async def get_report(handover: HandoverId, principal: Reader) -> Report:
+        return Report(**await readings.report(principal, handover))
+
+    @made.get(
+        "/{handover}/progress",
+        summary="Changes of its state and counts, until it has ended",
+        response_class=EventSourceResponse,
+    )
+    async def follow_handover(
+        handover: HandoverId, principal: Reader, request: Request
+    ) -> AsyncIterator[ServerSentEvent]:
+        async def pause(seconds: float) -> bool:
+            stopping: asyncio.Event = request.app.state.stopping
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), seconds)
+            return stopping.is_set() or await request.is_disconnected()
+
+        async for seen in readings.follow(principal, handover, pause):
+            yield ServerSentEvent(event="progress", data=seen, id=str(seen["step"]))
+
+
+def _add_papers(made: StrictRouter, readings: Readings) -> None:
+    def _bytes(media_type: str) -> dict[int | str, dict[str, Any]]:
+        return {200: {"content": {media_type: {"schema": {"type": "object"}}}}}
+
+    @made.get(
+        "/{handover}/plan",
+        summary="The exact plan bytes that people sign",
+        response_class=Response,
+        responses=_bytes(PLAN_TYPE),
+    )
+    async def get_plan(handover: HandoverId, principal: Reader) -> Response:
+        raw = await readings.plan(principal, handover)
+        return Response(raw, media_type=PLAN_TYPE)
+
+    @made.get(
+        "/{handover}/scope",
+        summary="The exact bytes of the scope on the table",
+        response_class=Response,
+        responses=_bytes(SCOPE_TYPE),
+    )
+    async def get_scope(handover: HandoverId, principal: Reader) -> Response:
+        raw = await readings.scope(principal, handover)
+        return Response(raw, media_type=SCOPE_TYPE)
+
+    @made.get("/{handover}/documents", summary="Its signed documents")
+    async def get_documents(handover: HandoverId, principal: Reader) -> Documents:
+        return Documents(**await readings.documents(principal, handover))
