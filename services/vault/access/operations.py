@@ -103,7 +103,7 @@ class Access:
         self._parties = parties
         self._reads = reads
         self._policy = policy
-        self._metrics = metrics
+        self.metrics = metrics
 
     @property
     def policy_version(self) -> str:
@@ -190,7 +190,7 @@ class Access:
         """
         reason = outcome.reason if isinstance(outcome, Denied) else GAP
         if isinstance(outcome, Gap):
-            self._metrics.policy_gap.inc()
+            self.metrics.policy_gap.inc()
         event = await self._denied(caller, action, reason, record, classes)
         raise AccessRefused(reason, event)
 
@@ -245,7 +245,7 @@ class Access:
         record: str | None = None,
         classes: Sequence[str] = (),
     ) -> EventRef:
-        self._metrics.denied.labels(reason).inc()
+        self.metrics.denied.labels(reason).inc()
         event = vault_events.AccessDenied.model_validate(
             {
                 **caller.acted(),
