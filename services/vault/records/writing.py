@@ -30,7 +30,6 @@ from services.vault.custody.volumes import DOCUMENT_VOLUME, Volume
 from services.vault.keys.blind_index import index_value
 from services.vault.keys.keyring import Keyring, PartyKeys
 from services.vault.keys.normalise import normalise_text
-from services.vault.parties import epoch
 from services.vault.records import applying, content
 from services.vault.records.applying import Sealed
 from services.vault.records.content import FolioContent
@@ -54,7 +53,6 @@ class Standing:
     folios: Mapping[tuple[str, str], HeldFolio]
     frozen: Mapping[tuple[str, str], str]
     handed_over: bool
-    epoch: int
 
 
 class Writing:
@@ -229,7 +227,6 @@ class Writing:
                 {(f.place.class_, f.place.volume): f for f in folios},
                 custody.frozen_volumes(connection, caller.party, id_),
                 custody.is_handed_over(connection, caller.party, id_),
-                epoch(connection, caller.party),
             )
 
         found = await self._changes.read(gather)
