@@ -150,8 +150,8 @@ def _add_mandate(api: StrictRouter, mandates: Mandates) -> None:
     async def back_up(
         handover: Id, caller: Annotated[Principal, require(Scope.CUSTODY_BACKUP)]
     ) -> StateOut:
-        await mandates.back_up(caller, handover)
-        return StateOut(handover=handover, state="running")
+        state = await mandates.back_up(caller, handover)
+        return StateOut(handover=handover, state=state)
 
     @api.put(
         "/mandate",

@@ -161,10 +161,10 @@ async def test_the_backup_restores_and_a_damaged_one_is_found(deal: Deal) -> Non
         file.write_bytes(content)
         whole = "sha256:" + hashlib.sha256(content).hexdigest()
         claimed = backups.Written(file, whole, 8, digest.hexdigest())
-        assert backups._drill(claimed) is passes
+        assert backups._drill(claimed, bytes(32)) is passes
     file.write_bytes(raw + b"{}\n")
     assert not backups._drill(
-        backups.Written(file, backup["digest"], 8, digest.hexdigest())
+        backups.Written(file, backup["digest"], 8, digest.hexdigest()), bytes(32)
     )
 
 
