@@ -94,13 +94,9 @@ async def at_rest(house: House, people: People, step: str) -> Deal:
 
 def again(deal: Deal, vault: Any) -> Deal:
     """The same deal at the vault that was started again; tokens outlive a restart."""
-    shop = deal.shop
+    seller, buyer = (Crm(vault, c.headers) for c in (deal.shop.seller, deal.shop.buyer))
     return Deal(
-        Shop(
-            vault,
-            *(Crm(vault, c.headers) for c in (shop.seller, shop.buyer)),
-            shop.seller,
-        ),
+        Shop(vault, seller, buyer, narrow=seller),
         deal.people,
         Crm(vault, deal.transfer.headers),
         deal.handover,

@@ -1,6 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Custody changing hands: what the mandate room uses, inside its own transactions."""
 
+from services.vault.custody.store.arrivals import (
+    PendingVersion,
+    delete_pending,
+    pending_counts,
+    pending_versions,
+)
 from services.vault.custody.store.copies import (
     Copy,
     copies_after,
@@ -26,16 +32,12 @@ from services.vault.custody.store.handing import (
     NamedRecord,
     PendingFolio,
     PendingRecord,
-    PendingVersion,
     carry_consents,
-    delete_pending,
     frozen_folios,
     insert_pending,
     leave,
     named_records,
     payloads_of,
-    pending_counts,
-    pending_versions,
 )
 from services.vault.custody.store.scopes import (
     Scope,

@@ -24,8 +24,8 @@ from contracts.events.vault import BackupMade
 from services.chassis import outbox
 from services.chassis.auth import Principal
 from services.chassis.database import Tx
-from services.vault.custody.handover import Scope
 from services.vault.custody import handover as custody
+from services.vault.custody.handover import Scope
 from services.vault.keys.sealing import KEY_BYTES
 from services.vault.mandate import store
 from services.vault.mandate.ground import Ground, Standing, standing, turn_lock

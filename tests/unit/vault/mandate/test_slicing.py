@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Promise: a decision is cut into the same batches, however it is met slice by slice."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,7 +13,7 @@ from services.vault.mandate.store import StoredBatch
 
 def rows_of(volumes: list[int]) -> list[DecisionRow]:
     """One record per number, with so many moving folios; positions leave gaps."""
-    found = []
+    found: list[DecisionRow] = []
     for record, count in enumerate(volumes):
         for volume in range(count):
             position = len(found) * 2
@@ -66,7 +68,7 @@ def test_slices_give_the_batches_of_the_whole(volumes: list[int], records: int) 
         assert one.folios <= BATCH_FOLIOS or len({row.record for row in own}) == 1
     borders = [
         (rows_at(rows, a.last_position), rows_at(rows, b.first_position))
-        for a, b in zip(whole, whole[1:], strict=False)
+        for a, b in pairwise(whole)
     ]
     assert all(left.record != right.record for left, right in borders)
 
@@ -78,15 +80,12 @@ def rows_at(rows: list[DecisionRow], position: int) -> DecisionRow:
 def test_every_member_of_a_row_is_in_the_digest() -> None:
     (row,) = rows_of([1])
     changed = [
-        row._replace(**{name: value})
-        for name, value in (
-            ("position", 7),
-            ("record", "x"),
-            ("new_record", "x"),
-            ("class_", "x"),
-            ("volume", "x"),
-            ("version", "x"),
-        )
+        row._replace(position=7),
+        row._replace(record="x"),
+        row._replace(new_record="x"),
+        row._replace(class_="x"),
+        row._replace(volume="x"),
+        row._replace(version="x"),
     ]
     digests = {batch_digest([one]) for one in (row, *changed)}
     assert len(digests) == 7
