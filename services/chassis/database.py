@@ -270,12 +270,12 @@ class Database:
             if self.step is not None:
                 self.step.unknown()
             self._drop_connection()
+            if self.engines.is_io_error(exc):
+                self._on_fatal("the disk refused a commit")
             for request in group:
                 error = CommitUnknown("the commit failed; its outcome is unknown")
                 error.__cause__ = exc
                 request.future.set_exception(error)
-            if self.engines.is_io_error(exc):
-                self._on_fatal("the disk refused a commit")
             return False
         CRASH_POINTS.reach("database.after_commit")
         if self.step is not None:
@@ -285,9 +285,9 @@ class Database:
     def _after_failure(self, group: list[_Request[Any]], exc: Exception) -> None:
         """Retry a failed group one request at a time; answer a failed single."""
         if isinstance(exc, Fenced):
+            self._on_fatal("another process has taken this lane")
             for request in group:
                 request.future.set_exception(exc)
-            self._on_fatal("another process has taken this lane")
             return
         if len(group) > 1:
             for request in group:

@@ -10,10 +10,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Final
+from typing import Any, Final
 
 import httpx
 from fastapi import FastAPI
@@ -40,7 +40,7 @@ from services.transfer.execution import Executions, Worker, progress
 from services.transfer.handovers.operations import Handovers
 from services.transfer.handovers.readings import Readings
 from services.transfer.handovers.routes import router as handovers_router
-from services.transfer.opening import Opening, credentials, open_transfer
+from services.transfer.opening import Opening, credentials, init, open_transfer
 from services.transfer.settings import TransferSettings
 from services.transfer.vault_client import VaultClient
 
@@ -65,7 +65,22 @@ def create_app(
         SettingsError, KeyFileRefused, EngineRefused: Transfer cannot be opened; the
             message says how to mend it.
     """
-    base = open_base(settings, settings.server, clock, http)
+    return _application(open_base(settings, settings.server, clock, http))
+
+
+def openapi(environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return the OpenAPI document; initialises the state directory of `environ`."""
+    settings = TransferSettings.from_environ(environ)
+    init(settings)
+    base = _base(open_transfer(settings), settings.server, SystemClock())
+    try:
+        return _application(base).openapi()
+    finally:
+        base.journal.database.close()
+
+
+def _application(base: Base) -> FastAPI:
+    settings = base.settings
     opening, journal, clock = base.opening, base.journal, base.clock
     handovers = Handovers(
         journal,
@@ -135,6 +150,17 @@ def open_base(
         client_secret=secret,
         clock=clock,
     )
+    return _base(opening, process, clock, http, auth)
+
+
+def _base(
+    opening: Opening,
+    process: str,
+    clock: Clock,
+    http: httpx.AsyncClient | None = None,
+    auth: httpx.Auth | None = None,
+) -> Base:
+    http = http or httpx.AsyncClient(base_url=opening.settings.vault_url)
     return Base(
         opening=opening,
         journal=opening.journal(clock, f"{process}/handover", stop_process),

@@ -218,6 +218,7 @@ class _Run:
             for slot in self._hold_slots():
                 stack.callback(slot.release)
             stack.callback(self._rooms.keys.close)
+            stack.callback(self._rooms.keyring.close)
             for journal in (self._rooms.changes, self._rooms.reads):
                 stack.callback(_close, journal)
                 journal.start()
@@ -239,6 +240,7 @@ class _Run:
             for slot in held:
                 slot.release()
             # Nothing was written yet, and without its slot this process must not.
+            self._rooms.keyring.close()
             for database in self._rooms.databases():
                 database.close()
             raise

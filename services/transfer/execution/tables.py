@@ -26,4 +26,5 @@ batch = Table(
     Column("executed_at", BigInteger),
     Column("verified_at", BigInteger),
     Index("ix_batch_next", "handover", "state", "lease_until", "n"),
+    Index("ix_batch_leased_by", "leased_by"),
 )

@@ -93,8 +93,13 @@ class Person:
 class House:
     """One installation's transfer at rest; `running` serves it."""
 
-    def __init__(self, root: Path, database_url: Secret | None = None) -> None:
-        self.clock = SettableClock()
+    def __init__(
+        self,
+        root: Path,
+        database_url: Secret | None = None,
+        clock: Any = None,
+    ) -> None:
+        self.clock: Any = clock or SettableClock()
         self.settings = TransferSettings(
             state_dir=root / "state",
             keys_dir=root / "keys",
@@ -251,7 +256,7 @@ class Running:
             )
         return envelope(payload, wanted["payload_type"], person)
 
-    def approval(self, view: Mapping[str, Any], role: str, **changed: Any) -> bytes:
+    def approval(self, view: Mapping[str, Any], role: str, /, **changed: Any) -> bytes:
         person = self.house.people[role]
         members = {
             "installation": INSTALLATION,

@@ -26,7 +26,7 @@ from services.vault.errors import (
 from services.vault.keys.errors import KeysNotReady
 from services.vault.keys.providers import FileRootKey
 from services.vault.opening import open_vault
-from services.vault.parties.errors import EnrolmentRefused
+from services.vault.parties.errors import CallerRevoked, EnrolmentRefused
 from services.vault.parties.members import PLATFORM
 from tests.integration.vault.house import House
 
@@ -279,7 +279,13 @@ async def test_what_is_revoked_on_the_host_opens_nothing_any_more(
     house.client("alpha", "crm", [Scope.CATALOGUE_READ])
     officer = house.officer("alpha", "so")
     async with house.running() as vault:
-        await vault.as_officer(officer)
+        verify = vault.app.state.verifier.verify
+        callers = [
+            await verify(await vault.client_token("crm")),
+            await verify((await vault.as_officer(officer))["Authorization"][7:]),
+        ]
+        for caller in callers:
+            await vault.rooms.parties.terms(caller)
         with house.enrolling() as on_host:
             assert on_host.revoke_officer(officer.sign.key_id) is not None
             assert on_host.revoke_officer(officer.sign.key_id) is None
@@ -297,6 +303,11 @@ async def test_what_is_revoked_on_the_host_opens_nothing_any_more(
                 )
         answer = await vault.login(vault.assert_for(officer.login))
         assert answer.status_code == 401
+        # Tokens that were issued before stop within two seconds.
+        house.clock.advance(2.1)
+        for caller in callers:
+            with pytest.raises(CallerRevoked):
+                await vault.rooms.parties.terms(caller)
         assert len(await vault.events("officer.revoked")) == 2
         assert len(await vault.events("client.revoked")) == 1
 
