@@ -51,6 +51,18 @@ def test_only_touched_volumes_are_written_from_their_base() -> None:
     ]
 
 
+def test_an_entry_sent_again_as_it_stands_writes_nothing() -> None:
+    volumes: dict[str, Volume] = {}
+    same = Entry("o1", datetime(2025, 6, 1, tzinfo=UTC), {"product": "x"})
+    place_entries(volumes, [same], BERLIN, 1)
+    volumes["2025"].touched, volumes["2025"].frozen = False, True
+    place_entries(volumes, [same], BERLIN, 2)
+    assert entry_folios("purchases", volumes, BERLIN) == []
+    other = Entry("o1", datetime(2025, 6, 1, tzinfo=UTC), {"product": "y"})
+    place_entries(volumes, [other], BERLIN, 3)
+    assert [f.volume for f in entry_folios("purchases", volumes, BERLIN)] == ["2025-2"]
+
+
 def test_no_repr_shows_what_a_record_holds() -> None:
     content = RecordContent(
         external_id="C-1",
