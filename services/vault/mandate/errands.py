@@ -50,7 +50,9 @@ class Errands:
             try:
                 await work()
             except DatabaseError:
-                telemetry.logger().warning("errand.waiting", errand=name.split("/", maxsplit=1)[0])
+                telemetry.logger().warning(
+                    "errand.waiting", errand=name.split("/", maxsplit=1)[0]
+                )
             except Exception as exc:  # noqa: BLE001 - logged, and tried again
                 telemetry.logger().error(
                     "errand.failed",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The mandate: six signatures, checked when they come in, at each batch and the turn."""
+"""The mandate: six signatures, checked on arrival, at each batch and at the turn."""
 
 from __future__ import annotations
 

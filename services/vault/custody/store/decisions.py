@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SQL of a decision: the facts it is made from, its rows, and what dropped out of it."""
+"""SQL of a decision: its facts, its rows, and what dropped out of it since."""
 
 from __future__ import annotations
 

@@ -104,7 +104,9 @@ class Deal:
             self.changed["expires"] = rfc3339(now + timedelta(days=30))
         return str(self.changed["expires"])
 
-    def approval(self, role: str, officer: OfficerFile | None = None, **changed: Any) -> Any:
+    def approval(
+        self, role: str, officer: OfficerFile | None = None, **changed: Any
+    ) -> Any:
         who = officer or getattr(self.people, role)
         seed = changed.pop("seed", who.sign.seed)
         document = {
@@ -123,7 +125,9 @@ class Deal:
         roles = ("SO", "SC", "BO", "BC")
         return [replaced.get(role) or self.approval(role) for role in roles]
 
-    async def release(self, role: str, officer: OfficerFile | None = None, **changed: Any) -> Any:
+    async def release(
+        self, role: str, officer: OfficerFile | None = None, **changed: Any
+    ) -> Any:
         who = officer or getattr(self.people, role)
         seed = changed.pop("seed", who.sign.seed)
         decision = (await self.get("/decision")).json()
@@ -251,7 +255,9 @@ class Deal:
         body: dict[str, Any] = answer.json()
         return body
 
-    async def consent(self, record: str, classes: list[str] | None = None, **changed: Any) -> None:
+    async def consent(
+        self, record: str, classes: list[str] | None = None, **changed: Any
+    ) -> None:
         body = {
             "kind": "separate",
             "recipient": "buyer",

@@ -27,11 +27,7 @@ async def test_the_whole_line(deal: Deal) -> None:
     found = await deal.shop.buyer.send(
         "POST",
         "/v1/records/lookup",
-        {
-            "identifiers": [
-                {"field": "email", "value": "jane.quillfeather@example.org"}
-            ]
-        },
+        {"identifiers": [{"field": "email", "value": "jane.quillfeather@example.org"}]},
     )
     (new_id,) = found.json()["items"][0]["records"]
     assert new_id != jane
