@@ -32,6 +32,8 @@ from services.vault.catalogue import Catalogues
 from services.vault.catalogue.routes import router as catalogue_router
 from services.vault.keys.keyring import Keyring
 from services.vault.keys.sealing import NONCE_BYTES, Key, open_sealed, seal
+from services.vault.mandate import Ground, Mandates, carried_packs
+from services.vault.mandate.routes import router as mandate_router
 from services.vault.opening import Opening, open_vault
 from services.vault.parties import Parties
 from services.vault.parties.issuer import TokenIssuer
@@ -64,6 +66,7 @@ class Rooms:
     access: Access
     records: Records
     disclosures: Reads
+    mandates: Mandates
 
     def databases(self) -> list[Database]:
         """Return every open database of this process."""
@@ -78,6 +81,7 @@ class Rooms:
             parties_router(self.parties, self.issuer),
             catalogue_router(self.catalogues),
             records_router(self.records, self.disclosures, self.idempotency),
+            mandate_router(self.mandates),
             outbox_routes.router([self.changes, self.reads]),
         ]
 
@@ -166,6 +170,31 @@ def build_rooms(opening: Opening, clock: Clock, metrics: Metrics) -> Rooms:
         access=access,
         records=Records(changes, access, writing),
         disclosures=Reads(changes, keyring, catalogues, access),
+        mandates=_mandates(opening, changes, keyring, catalogues, clock),
+    )
+
+
+def _mandates(
+    opening: Opening,
+    changes: Journal,
+    keyring: Keyring,
+    catalogues: Catalogues,
+    clock: Clock,
+) -> Mandates:
+    return Mandates(
+        Ground(
+            changes=changes,
+            keyring=keyring,
+            catalogues=catalogues,
+            clock=clock,
+            installation=opening.installation,
+            demonstration=opening.settings.demonstration,
+            secrets_key=opening.database_keys["decisions"],
+            backups=opening.settings.state_dir / "backups",
+            new_id=lambda: str(uuid7()),
+            random_bytes=random_bytes,
+            packs=carried_packs(),
+        )
     )
 
 
@@ -226,7 +255,9 @@ class _Run:
                 stack.push_async_callback(self._http.aclose)
             background = Background()
             stack.push_async_callback(background.stop)
-            background.start(self._upkeep.work())
+            background.start([*self._upkeep.work(), self._rooms.mandates.watch()])
+            stack.push_async_callback(self._rooms.mandates.close)
+            await self._rooms.mandates.resume()
             yield
 
     def _hold_slots(self) -> list[HeldSlot]:
