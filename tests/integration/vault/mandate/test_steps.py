@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from contracts import base64text
 from contracts.custody.decision import (
     DecisionRow,
     DisclosedRow,
@@ -15,7 +16,6 @@ from contracts.custody.decision import (
     summary_bytes,
 )
 from contracts.custody.plan import canonical_bytes
-from contracts import base64text
 from contracts.events.envelope import canonical_json
 from services.chassis.clock import rfc3339
 from services.vault.mandate import backups
