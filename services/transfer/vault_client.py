@@ -66,7 +66,7 @@ class Backup(Answer):
     """The backup of a handover's scope.
 
     Attributes:
-        state: none, running or made.
+        state: none, running, passed or failed.
         drill: passed or failed, once the backup was restored and compared.
     """
 

@@ -249,11 +249,12 @@ class CustodyVault:
         if custody.state == "cancelling" and custody.polls % 2 == 0:
             custody.state = "cancelled"
         if custody.backup["state"] == "running":
+            drill = self.drills.pop(0) if self.drills else "passed"
             custody.backup = {
-                "state": "made",
+                "state": drill,
                 "digest": plan_hash(b"b"),
                 "folios": 9,
-                "drill": self.drills.pop(0) if self.drills else "passed",
+                "drill": drill,
             }
         return 200, {
             "state": custody.state,

@@ -13,8 +13,6 @@ from typing import Any
 import httpx
 import pytest
 
-pytest.importorskip("services.vault.mandate.operations")
-
 from contracts.custody.decision import FrozenDecision
 from contracts.officers import OfficerFile, OfficerRole
 from services.chassis.clock import rfc3339
