@@ -105,7 +105,7 @@ class VaultRefused(VaultError):  # noqa: N818
     Attributes:
         code: The problem's stable code.
         status: HTTP status.
-        reason: The problem's `reason`, or empty.
+        reason: The problem's `reason`, or the `state` it met, or empty.
     """
 
     problem = problems.STATE_CONFLICT

@@ -8,49 +8,32 @@ from typing import Any
 import pytest
 
 from contracts.custody.plan import canonical_bytes
-from contracts.officers import OfficerFile, OfficerRole
+from contracts.officers import OfficerFile
 from services.vault.custody import handover as custody
 from tests.integration.vault.house import House
-from tests.integration.vault.mandate.deal import (
-    Deal,
-    enrol,
-    enrol_people,
-    open_deal,
-)
+from tests.integration.vault.mandate.deal import Deal, enrol_all, open_deal
 from tests.integration.vault.records.shop import JANE
 
 
 @pytest.fixture
 async def deal(house: House) -> AsyncIterator["Attacked"]:
-    enrol(house)
-    people = enrol_people(house)
-    house.party("stranger")
-    stranger = house.officer("stranger", "so", OfficerRole.OWNER)
-    second = house.officer("seller", "owner-two", OfficerRole.OWNER)
-    operator = house.officer("seller", "sr", OfficerRole.OPERATOR)
+    people = enrol_all(house)
     async with house.running() as vault:
         made = await open_deal(vault, people)
         jane = await made.shop.seller.create(JANE)
         await made.consent(jane)
-        yield Attacked(made, jane, stranger, second, operator)
+        yield Attacked(made, jane)
 
 
 class Attacked:
     """A deal, one customer, and people who have no say in it."""
 
-    def __init__(
-        self,
-        deal: Deal,
-        jane: str,
-        stranger: OfficerFile,
-        second: OfficerFile,
-        operator: OfficerFile,
-    ) -> None:
+    def __init__(self, deal: Deal, jane: str) -> None:
         self.deal = deal
         self.jane = jane
-        self.stranger = stranger
-        self.second = second
-        self.operator = operator
+        self.stranger = deal.people.stranger
+        self.second = deal.people.second
+        self.operator = deal.people.operator
 
     async def nothing_moved(self) -> None:
         assert (await self.deal.shop.seller.read(self.jane)).status_code == 200

@@ -65,9 +65,9 @@ def add(tx: Tx, old: Progress, terms: Sequence[Terms], last: bytes) -> bool:
                 "index": index,
                 "at": term.at,
                 "type": term.type,
-                "handover": term.handover,
-                "actor": term.actor,
-                "client": term.client,
+                "handover": term.handover or None,
+                "actor": term.actor or None,
+                "client": term.client or None,
             }
             for index, term in numbered
         ],

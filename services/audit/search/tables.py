@@ -14,6 +14,7 @@ from sqlalchemy import (
     LargeBinary,
     String,
     Table,
+    text,
 )
 
 from services.audit.schema import SEARCH
@@ -21,20 +22,34 @@ from services.audit.schema import SEARCH
 #: INTEGER is SQLite's own row number: appends go to the end of the table.
 _INDEX = BigInteger().with_variant(Integer, "sqlite")
 
+
+def _sparse(column: str) -> Index:
+    """Index the leaves that have a value; most leaves have none."""
+    present = text(f"{column} IS NOT NULL")
+    return Index(
+        f"ix_found_leaf_{column}",
+        column,
+        "index",
+        sqlite_where=present,
+        postgresql_where=present,
+    )
+
+
+#: NULL where the event names none; such rows are not in the term's index at all.
 found_leaf = Table(
     "found_leaf",
     SEARCH,
     Column("index", _INDEX, primary_key=True, autoincrement=False),
     Column("at", BigInteger, nullable=False),
     Column("type", String(96), nullable=False),
-    Column("handover", String(64), nullable=False),
-    Column("actor", String(64), nullable=False),
-    Column("client", String(64), nullable=False),
+    Column("handover", String(64)),
+    Column("actor", String(64)),
+    Column("client", String(64)),
     Index("ix_found_leaf_at", "at"),
     Index("ix_found_leaf_type", "type", "index"),
-    Index("ix_found_leaf_handover", "handover", "index"),
-    Index("ix_found_leaf_actor", "actor", "index"),
-    Index("ix_found_leaf_client", "client", "index"),
+    _sparse("handover"),
+    _sparse("actor"),
+    _sparse("client"),
 )
 
 found_party = Table(

@@ -42,14 +42,19 @@ async def test_events_come_as_they_are_published_byte_for_byte(
 ) -> None:
     vault = Lane("a")
     await library.add(vault, [vault.open()])
-    following = asyncio.create_task(take(library, 3))
-    await asyncio.sleep(0.5)  # its own trace is the first thing that it sees
-    raws = [vault.write(reading().draft("seller")) for _ in range(2)]
-    foreign = vault.write(reading().draft("buyer"))
-    await library.add(vault, [*raws, foreign])
-    got = await asyncio.wait_for(following, 10)
-    assert [data.encode() for _id, _type, data in got[1:]] == raws
+    async with (
+        library.served() as url,
+        httpx.AsyncClient(base_url=url, timeout=10) as http,
+        http.stream("GET", "/v1/stream", headers=bearer("seller")) as stream,
+    ):
+        lines = stream.aiter_lines()
+        got = [await sent(lines)]  # its own trace: from here on it follows
+        raws = [vault.write(reading().draft("seller")) for _ in range(2)]
+        foreign = vault.write(reading().draft("buyer"))
+        await library.add(vault, [*raws, foreign])
+        got += [await sent(lines), await sent(lines)]
     assert got[0][1] == "org.keyturn.log.searched.v1"
+    assert [data.encode() for _id, _type, data in got[1:]] == raws
     assert [index for index, _type, _data in got] == sorted({g[0] for g in got})
 
 

@@ -6,12 +6,11 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.integration.vault.house import House
-from tests.integration.vault.mandate.deal import Deal, enrol, enrol_people, open_deal
+from tests.integration.vault.mandate.deal import Deal, enrol_all, open_deal
 
 
 @pytest.fixture
 async def deal(house: House) -> AsyncIterator[Deal]:
-    enrol(house)
-    people = enrol_people(house)
+    people = enrol_all(house)
     async with house.running() as vault:
         yield await open_deal(vault, people)

@@ -3,6 +3,7 @@
 
 import hashlib
 import json
+import secrets
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -22,11 +23,14 @@ from contracts.custody.signing import (
 )
 from contracts.dsse import sign_envelope
 from contracts.events.envelope import canonical_json
-from contracts.officers import OfficerFile, OfficerRole
+from contracts.officers import KeyPair, OfficerFile, OfficerRole
+from contracts.purposes import GIVEN, Purpose
 from services.chassis.clock import rfc3339, uuid7
 from services.vault.mandate.operations import Mandates
+from services.vault.parties.enrolment import Enrolment
 from tests.integration.vault.house import House, Vault
-from tests.integration.vault.records.shop import Crm, Shop, enrol, open_shop
+from tests.integration.vault.records.shop import CLASSES as FORMS
+from tests.integration.vault.records.shop import FIELDS, SCOPES, Crm, Shop
 
 ROOT = Path(__file__).parents[4]
 PACK = (ROOT / "contracts" / "law" / "packs" / "line-1.json").read_bytes()
@@ -34,26 +38,69 @@ CLASSES = ["basic", "habits", "purchases"]
 CHECKPOINT = "log.example/1\n1\nAAAA\n\n— log.example/1 BBBB\n"
 
 
+PEOPLE = [
+    ("SO", ("seller", "so", OfficerRole.OWNER)),
+    ("SC", ("seller", "sc", OfficerRole.COMPLIANCE)),
+    ("BO", ("buyer", "bo", OfficerRole.OWNER)),
+    ("BC", ("buyer", "bc", OfficerRole.COMPLIANCE)),
+    ("second", ("seller", "owner-two", OfficerRole.OWNER)),
+    ("operator", ("seller", "sr", OfficerRole.OPERATOR)),
+    ("stranger", ("stranger", "so", OfficerRole.OWNER)),
+]
+
+
 @dataclass(frozen=True)
 class People:
-    """The officers of both companies, by role."""
+    """The officers of both companies by role, and some who have no say."""
 
     SO: OfficerFile
     SC: OfficerFile
     BO: OfficerFile
     BC: OfficerFile
+    second: OfficerFile
+    operator: OfficerFile
+    stranger: OfficerFile
 
     def but(self, **changed: OfficerFile) -> "People":
         return replace(self, **changed)
 
 
-def enrol_people(house: House) -> People:
-    return People(
-        SO=house.officer("seller", "so", OfficerRole.OWNER),
-        SC=house.officer("seller", "sc", OfficerRole.COMPLIANCE),
-        BO=house.officer("buyer", "bo", OfficerRole.OWNER),
-        BC=house.officer("buyer", "bc", OfficerRole.COMPLIANCE),
+def enrol_all(house: House) -> People:
+    """Enrol both companies, their CRMs and officers, in one visit to the host."""
+    with house.enrolling() as on_host:
+        for party, client in (("seller", "crm"), ("buyer", "erp")):
+            on_host.party(party, f"{party} GmbH", "DE", "Europe/Berlin")
+            done = on_host.client(
+                client,
+                party,
+                frozenset(SCOPES),
+                frozenset(GIVEN),
+                Purpose.CUSTOMER_SERVICE,
+            )
+            house.secrets[client] = done.secret
+        on_host.party("stranger", "stranger GmbH", "DE", "Europe/Berlin")
+        return People(**{name: _officer(house, on_host, *who) for name, who in PEOPLE})
+
+
+def _officer(
+    house: House, on_host: Enrolment, party: str, person: str, role: OfficerRole
+) -> OfficerFile:
+    made = OfficerFile(
+        installation=house.installation,
+        party=party,
+        person=person,
+        role=role,
+        login=KeyPair(secrets.token_bytes(32)),
+        sign=KeyPair(secrets.token_bytes(32)),
     )
+    on_host.officer(
+        party,
+        person,
+        role,
+        login=made.login.public_key,
+        sign=made.sign.public_key,
+    )
+    return made
 
 
 @dataclass
@@ -282,8 +329,20 @@ class Deal:
 
 
 async def open_deal(vault: Vault, people: People) -> Deal:
+    """Return a deal at a running vault whose catalogues are filled."""
     transfer = Crm(vault, await vault.as_client("transfer"))
-    return Deal(await open_shop(vault), people, transfer)
-
-
-__all__ = ["CLASSES", "Deal", "People", "enrol", "enrol_people", "open_deal"]
+    shop = Shop(
+        vault,
+        seller := Crm(vault, await vault.as_client("crm")),
+        buyer := Crm(vault, await vault.as_client("erp")),
+        narrow=seller,
+    )
+    for crm in (seller, buyer):
+        for name, form in FORMS.items():
+            path = f"/v1/catalogue/classes/{name}"
+            answer = await crm.send("PUT", path, {"form": form})
+            assert answer.status_code == 200, answer.text
+        for name, values in FIELDS.items():
+            answer = await crm.send("PUT", f"/v1/catalogue/fields/{name}", values)
+            assert answer.status_code == 200, answer.text
+    return Deal(shop, people, transfer)

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from contracts import base64text
 from contracts.custody.decision import (
     DecisionRow,
     DisclosedRow,
@@ -15,7 +16,6 @@ from contracts.custody.decision import (
     summary_bytes,
 )
 from contracts.custody.plan import canonical_bytes
-from contracts import base64text
 from contracts.events.envelope import canonical_json
 from services.chassis.clock import rfc3339
 from services.vault.mandate import backups
@@ -136,7 +136,7 @@ async def test_the_backup_restores_and_a_damaged_one_is_found(deal: Deal) -> Non
     file = folder / f"{deal.handover}.ndjson"
     raw = file.read_bytes()
     assert backup == {
-        "state": "made",
+        "state": "passed",
         "digest": "sha256:" + hashlib.sha256(raw).hexdigest(),
         "folios": 8,
         "drill": "passed",
