@@ -148,15 +148,12 @@ class _Sending:
             self._on_progress(count)
 
     async def _send(self, http: httpx.AsyncClient, body: bytes) -> None:
+        answer = await _post(http, body)
         for attempt in range(ATTEMPTS):
-            answer = await http.post(
-                "/v1/records:batch",
-                content=body,
-                headers={"Content-Type": "application/json"},
-            )
             if answer.status_code != BUSY:
                 break
             await asyncio.sleep(0.2 * 2**attempt)
+            answer = await _post(http, body)
         try:
             results = checked(answer).json()["items"]
         except Refused as refused:
@@ -166,6 +163,11 @@ class _Sending:
                 problem = json.dumps(result["problem"])
                 raise ImportFailed(f"customer {result['ref']}: {problem}")
             self._done.records[result["ref"]] = result["id"]
+
+
+async def _post(http: httpx.AsyncClient, body: bytes) -> httpx.Response:
+    headers = {"Content-Type": "application/json"}
+    return await http.post("/v1/records:batch", content=body, headers=headers)
 
 
 def _body(parts: list[bytes]) -> bytes:

@@ -16,6 +16,8 @@ from contracts.officers import OfficerRole
 SELLER: Final = "sparkle-supplies"
 BUYER: Final = "bright-home"
 REVIEWER: Final = "stone-counsel"
+PLATFORM: Final = "platform"
+"""Whoever runs Keyturn; the vault enrols this party itself."""
 
 #: The shops lived there: a year of purchases ends at its midnight.
 ZONE_NAME: Final = "America/New_York"
@@ -86,6 +88,7 @@ OFFICERS: Final = (
     OfficerSpec("BO", BUYER, "bright-owner", OfficerRole.OWNER),
     OfficerSpec("BC", BUYER, "bright-compliance", OfficerRole.COMPLIANCE),
     OfficerSpec("PR", REVIEWER, "stone-reviewer", OfficerRole.REVIEWER),
+    OfficerSpec("MO", PLATFORM, "platform-monitor", OfficerRole.MONITOR),
 )
 
 

@@ -93,8 +93,8 @@ class Api:
         try:
             return self._http.request(method, path, **options)
         except httpx.HTTPError as error:
-            kind = type(error).__name__
-            message = f"{self.base_url} does not answer ({kind}); is it running?"
+            # The login goes to the vault first: name the one that is away.
+            message = f"{_origin(error, self.base_url)} does not answer; is it running?"
             raise Unreachable(message) from error
 
     def get(self, path: str, **query: Any) -> Any:
@@ -129,6 +129,14 @@ class Api:
                 yield _data_of(sent)
         except httpx.HTTPError as error:
             raise Unreachable(f"the stream of {self.base_url} broke off") from error
+
+
+def _origin(error: httpx.HTTPError, base_url: str) -> str:
+    try:
+        url = error.request.url
+    except RuntimeError:  # httpx: the request was never made
+        return base_url
+    return f"{url.scheme}://{url.netloc.decode()}"
 
 
 def checked(answer: httpx.Response) -> httpx.Response:

@@ -87,6 +87,7 @@ def _application(base: Base) -> FastAPI:
         base.vault,
         installation=opening.installation,
         pack=base.pack,
+        demonstration=settings.demonstration,
         clock=clock,
         new_id=lambda: str(uuid7()),
         new_alias=random_alias,
@@ -94,7 +95,11 @@ def _application(base: Base) -> FastAPI:
         progress=progress,
     )
     readings = Readings(
-        journal, installation=opening.installation, clock=clock, progress=progress
+        journal,
+        installation=opening.installation,
+        rules_not_built=[gate.id for gate in base.pack.gates_not_built],
+        clock=clock,
+        progress=progress,
     )
     app = create_service_app(
         settings=settings,

@@ -8,8 +8,9 @@ opens the lanes, relays and follows, and closes in the reverse order.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 from fastapi import APIRouter, FastAPI
@@ -119,6 +120,17 @@ def create_app(settings: VaultSettings, *, clock: Clock | None = None) -> FastAP
     )
     app.state.rooms = rooms
     return app
+
+
+def openapi(environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return the OpenAPI document of an initialised installation's vault."""
+    app = create_app(VaultSettings.from_environ(environ))
+    rooms: Rooms = app.state.rooms
+    try:
+        return app.openapi()
+    finally:
+        for database in rooms.databases():
+            database.close()
 
 
 def build_rooms(opening: Opening, clock: Clock, metrics: Metrics) -> Rooms:

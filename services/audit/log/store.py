@@ -74,6 +74,13 @@ def tree_row(connection: Connection) -> TreeRow:
     return TreeRow(*found) if found is not None else TreeRow(0, b"", b"")
 
 
+def tree_and_positions(
+    connection: Connection,
+) -> tuple[TreeRow, list[PositionRow]]:
+    """Return the stored tree and every lane's position under it, in one snapshot."""
+    return tree_row(connection), positions(connection)
+
+
 def swap_tree(tx: Tx, old: TreeRow, new: TreeRow) -> bool:
     """Replace the tree if it is still `old`; whether it was."""
     values = {"size": new.size, "edge": new.edge, "checkpoint": new.checkpoint}
@@ -178,6 +185,18 @@ def events(connection: Connection, first: int, last: int) -> list[bytes]:
         .order_by(leaf.c.index)
     )
     return list(found.scalars())
+
+
+def events_at(
+    connection: Connection, indexes: Sequence[int]
+) -> list[tuple[int, bytes]]:
+    """Return (index, event bytes) of these indexes, in order."""
+    found = connection.execute(
+        select(leaf.c.index, leaf.c.event)
+        .where(leaf.c.index.in_(indexes))
+        .order_by(leaf.c.index)
+    )
+    return [(row[0], row[1]) for row in found]
 
 
 def offsets(connection: Connection) -> dict[tuple[str, int], int]:

@@ -124,12 +124,11 @@ class Driver:
     async def _back_up(self, row: HandoverRow) -> None:
         custody = await self._must(row, {"decided"})
         backup = custody.backup
-        state = "none" if backup is None else backup.state or "none"
-        if backup is not None and state == "passed":
+        if backup is not None and backup.drill == "passed":
             await self._executions.backed_up(row, backup)
-        elif state == "running":
+        elif backup is not None and backup.state == "running":
             await self._executions.hold(row, POLL_SECONDS, "backup-running")
-        elif state == "failed" and row.fault != "":
+        elif backup is not None and backup.drill == "failed" and row.fault != "":
             # Tried and failed: the operator must ask again, which clears the fault.
             await self._executions.hold(row, FAULT_SECONDS, "backup-failed")
         else:

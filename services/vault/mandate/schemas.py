@@ -98,7 +98,7 @@ class BatchTotalsOut(BaseModel):
 
 
 class BackupOut(BaseModel):
-    """Where the backup stands; `drill` is passed or failed once it was restored."""
+    """Where the backup stands: none, running, passed or failed, as its drill went."""
 
     state: str
     digest: str | None
@@ -113,7 +113,7 @@ class BackupOut(BaseModel):
         if stored.state == "running":
             return cls(state="running", digest=None, folios=0, drill=None)
         return cls(
-            state="made",
+            state=stored.state,
             digest=stored.digest,
             folios=stored.folios,
             drill=stored.state,

@@ -12,7 +12,6 @@ import base64
 import contextlib
 import json
 import secrets
-import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -331,13 +330,12 @@ class House:
         """Every entry, read from the published bundles alone."""
         return published_entries(self.files.folder)
 
-    def check_log(self, *expected_findings: str) -> list[bytes]:
+    async def check_log(self, *expected_findings: str) -> list[bytes]:
         """Verify the published log offline as a stranger would; return its entries."""
         read = self.log.journal.database.read_now
-        for _ in range(200):
-            if self.files.checkpoint() == read(store.tree_row).checkpoint:
-                break
-            time.sleep(0.01)  # what is committed is about to be published
+        await self.until(  # what is committed is about to be published
+            lambda: self.files.checkpoint() == read(store.tree_row).checkpoint
+        )
         return check_log(
             self.folder,
             self.files.folder,

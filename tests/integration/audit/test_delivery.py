@@ -60,7 +60,7 @@ async def test_the_way_from_commit_to_trimmed_outbox(house: House) -> None:
     await house.until(lambda: rows_of(house) == [])
     assert house.vault.alarms == []
     assert house.alerts() == []
-    entries = house.check_log()
+    entries = await house.check_log()
     assert len(entries) == 200 + 1 + 1  # both lanes' openings
 
 
@@ -74,7 +74,7 @@ async def test_shuffled_and_doubled_messages_become_each_one_leaf(house: House) 
     await send(house, shuffled)
     await house.until_integrated()
     assert house.alerts() == []
-    house.check_log()
+    await house.check_log()
 
 
 async def test_what_the_bus_lost_is_fetched_from_the_source(house: House) -> None:
@@ -84,7 +84,7 @@ async def test_what_the_bus_lost_is_fetched_from_the_source(house: House) -> Non
     await send(house, [message(row.event, row.head) for row in kept])
     await house.until_integrated()
     assert house.alerts() == []
-    house.check_log()
+    await house.check_log()
 
 
 async def test_without_any_broker_all_is_filled(tmp_path: Path, world: World) -> None:
@@ -94,7 +94,7 @@ async def test_without_any_broker_all_is_filled(tmp_path: Path, world: World) ->
         await house.until_integrated()
         await house.vault.write(50)
         await house.until_integrated()
-        house.check_log()
+        await house.check_log()
 
 
 async def test_a_broker_that_died_and_came_back_empty_costs_nothing(
@@ -114,7 +114,7 @@ async def test_a_broker_that_died_and_came_back_empty_costs_nothing(
             await house.vault.write(100)
             await house.until_integrated(40)
             assert house.alerts() == []
-            house.check_log()
+            await house.check_log()
 
 
 async def test_forged_events_reach_no_leaf(house: House) -> None:
@@ -153,7 +153,7 @@ async def test_forged_events_reach_no_leaf(house: House) -> None:
     await house.vault.write(20)
     await house.until_integrated()
     assert house.alerts() == []
-    entries = house.check_log()
+    entries = await house.check_log()
     assert bare not in entries
     assert other not in entries
 
@@ -173,7 +173,7 @@ async def test_a_second_event_under_a_verified_head_is_fork_evidence(
     await house.until(lambda: house.alerts() == [("fork", lane, last)])
     await house.vault.write(5)
     await house.until_integrated()
-    entries = house.check_log()
+    entries = await house.check_log()
     assert second not in entries
     assert sum(b"alert.raised" in entry for entry in entries) == 1
 
@@ -198,7 +198,7 @@ async def test_a_chain_about_another_past_is_fork_evidence(house: House) -> None
     head = Head(INSTALLATION, lane, last + 1, envelope.leaf_hash(next_))
     await send(house, [message(next_, head.sign(VAULT_KEY))])
     await house.until(lambda: house.alerts() == [("fork", lane, last + 1)])
-    assert next_ not in house.check_log()
+    assert next_ not in await house.check_log()
 
 
 async def test_a_source_restored_from_an_older_copy_is_noticed(
@@ -225,7 +225,7 @@ async def test_a_source_restored_from_an_older_copy_is_noticed(
             await house.until_integrated()
             await house.until(lambda: house.alerts() != [])
             assert house.alerts() == [("restore", lane, end - 5)]
-            house.check_log("restored")
+            await house.check_log("restored")
 
 
 def _copy(path: Path, to: Path) -> None:
@@ -266,7 +266,7 @@ async def test_an_unreadable_event_under_a_head_is_a_leaf_and_an_alert(
     await send(house, [message(future, head)])
     await house.until(lambda: house.integrated().get(lane, 0) == 4)
     await house.until(lambda: house.alerts() == [("unreadable", lane, 4)])
-    assert future in house.check_log("unreadable", "unheaded", "head-missing")
+    assert future in await house.check_log("unreadable", "unheaded", "head-missing")
 
 
 async def test_a_gap_that_the_source_cannot_fill_is_reported_and_others_go_on(
@@ -288,4 +288,4 @@ async def test_a_gap_that_the_source_cannot_fill_is_reported_and_others_go_on(
     await house.until_integrated()
     await house.until(lambda: "gap" in {code for code, *_ in house.alerts()})
     assert {alarmed for _, alarmed, _ in house.alerts()} == {lane}
-    house.check_log("predecessor-short")
+    await house.check_log("predecessor-short")

@@ -282,6 +282,9 @@ async def test_a_plan_is_what_the_owners_agreed_to(running: Running) -> None:
             handover, "ready", "SR", plan=running.plan(**changed)
         )
         assert (answer.status_code, answer.json()["reason"]) == (422, reason)
+    plan = running.plan(as_of="2026-03-02")
+    answer = await running.post(handover, "ready", "SR", plan=plan)
+    assert (answer.status_code, answer.json()["code"]) == (403, "demonstration-only")
     answer = await running.post(handover, "ready", "SR", plan=running.plan(**SCOPE))
     assert answer.status_code == 200, answer.text
     served = await running.get(handover, "/plan", role="BC")

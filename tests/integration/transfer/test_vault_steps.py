@@ -133,6 +133,23 @@ async def released(running: Running) -> str:
     return handover
 
 
+async def test_a_failed_drill_waits_until_the_operator_asks_again(
+    running: Running,
+) -> None:
+    running.house.vault.drills.append("failed")
+    handover = await running.to("backup")
+    await running.post(handover, "back_up", "SR")
+    await running.work()
+    running.house.clock.advance(60)
+    await running.work()
+    view = await running.view(handover)
+    assert (view["state"], view["fault"]) == ("backup", "backup-failed")
+    assert running.house.vault.calls["POST /v1/custody/H/backup"] == 1
+    await running.post(handover, "back_up", "SR")
+    await running.work()
+    assert (await running.view(handover))["state"] == "await_release"
+
+
 async def test_a_mandate_the_vault_refuses_is_shown_and_moves_nothing(
     running: Running,
 ) -> None:

@@ -20,7 +20,7 @@ def client(answer: Callable[[httpx.Request], httpx.Response]) -> VaultClient:
     return VaultClient(http, None)
 
 
-@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
 async def test_later_is_no_refusal(status: int) -> None:
     vault = client(lambda _r: httpx.Response(status, json={"code": "busy"}))
     with pytest.raises(VaultUnavailable):
@@ -44,6 +44,13 @@ async def test_a_problem_is_a_refusal_with_its_code_and_reason() -> None:
     assert (caught.value.code, caught.value.status) == ("turn-refused", 409)
     assert caught.value.reason == "unverified"
     assert "Ada" not in str(caught.value) + str(caught.value.extra)
+
+
+async def test_an_alarm_of_the_vault_is_no_absence() -> None:
+    vault = client(lambda _r: httpx.Response(500, json={"code": "internal"}))
+    with pytest.raises(VaultRefused) as caught:
+        await vault.turn(HANDOVER)
+    assert caught.value.code == "internal"
 
 
 async def test_a_code_that_is_no_code_is_not_repeated() -> None:

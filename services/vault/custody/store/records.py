@@ -147,19 +147,19 @@ def bump_etag(tx: Tx, stored: StoredRecord, expected: int | None = None) -> int:
     return int(tx.execute(select(record.c.etag).where(*mine[:3])).scalar_one())
 
 
+_HANDED_OVER = select(
+    exists().where(
+        custody.c.party == bindparam("party"),
+        custody.c.record == bindparam("record"),
+        is_gone(custody.c.left_by),
+    )
+)
+
+
 def is_handed_over(connection: Connection, party: str, id_: str) -> bool:
     """Whether a handover took anything of the record away, also if destroyed since."""
-    return bool(
-        connection.execute(
-            select(
-                exists().where(
-                    custody.c.party == party,
-                    custody.c.record == id_,
-                    is_gone(custody.c.left_by),
-                )
-            )
-        ).scalar_one()
-    )
+    found = connection.execute(_HANDED_OVER, {"party": party, "record": id_})
+    return bool(found.scalar_one())
 
 
 def list_records(connection: Connection, party: str, after: str, limit: int) -> Page:

@@ -174,8 +174,14 @@ async def test_a_frozen_document_waits_and_the_shop_goes_on(shop: Shop) -> None:
         ("o-1", "zurück"),
         ("o-2", "Kanne"),
     ]
-    unchanged = {**JANE, "entries": {}, "tags": None}
-    assert (await shop.seller.send("POST", "/v1/records", unchanged)).status_code == 200
+    # The nightly sync sends everything again and changes nothing.
+    again = {**JANE, "entries": {"purchases": [entry, returned]}}
+    etag = (await shop.seller.read(id_)).json()["etag"]
+    synced = await shop.seller.send("POST", "/v1/records", again)
+    assert (synced.status_code, synced.json()["etag"]) == (200, etag)
+    retagged = {**again, "tags": ["other"]}
+    refused = await shop.seller.send("POST", "/v1/records", retagged)
+    assert (refused.status_code, refused.json()["code"]) == (409, "folio-frozen")
     late = await shop.seller.create(person(77))
     patched = await shop.seller.send(
         "PATCH", f"/v1/records/{late}", patch, if_match='"1"'
