@@ -34,8 +34,7 @@ from services.vault.records import reading
 from services.vault.records.cursor import open_cursor, seal_cursor
 from services.vault.records.errors import ClassUnknown, RecordNotFound
 from services.vault.records.indexing import external_value
-from services.vault.records.reading import Held, Refused, Shown
-from services.vault.records.writing import open_held
+from services.vault.records.reading import Held, Refused, Shown, open_held
 
 LIST: Final = "records"
 HISTORY: Final = "history"

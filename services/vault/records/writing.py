@@ -32,7 +32,12 @@ from services.vault.records import applying, content
 from services.vault.records.applying import Sealed
 from services.vault.records.content import FolioContent
 from services.vault.records.errors import ContentRefused, RecordExists, RecordNotFound
-from services.vault.records.indexing import external_value, index_values
+from services.vault.records.indexing import (
+    external_value,
+    index_values,
+    require_number,
+)
+from services.vault.records.reading import open_held
 from services.vault.records.values import DEFAULT_BASIS, RecordContent, Written
 
 
@@ -161,6 +166,8 @@ class Writing:
         keys = await self._keyring.of(
             caller.party, creating=[IDENTITY, *change.classes]
         )
+        if change.external_id is not None:
+            require_number(keys, standing.record, change.external_id)
         corrects = caller.purpose is Purpose.RIGHTS_REQUEST
         frozen = {} if corrects else standing.frozen
         folios, terms = self._changed(catalogue, keys, standing, change, frozen)
@@ -340,15 +347,6 @@ def _facts(
     return facts, custody.CustodyTerms(
         basis, agreed.purposes, agreed.denied_purposes, retention
     )
-
-
-def open_held(keys: PartyKeys, held: HeldFolio) -> Any:
-    """Open a held folio under the party's keys.
-
-    Raises:
-        SealBroken, KeyGone: See `custody.open_folio` and `PartyKeys.version`.
-    """
-    return custody.open_folio(held, keys.version(held.place.class_, held.key_version))
 
 
 def _known_tags(standing: Standing) -> tuple[str, ...]:

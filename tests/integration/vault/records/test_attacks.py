@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Table, select, update
 
 from services.chassis.database import Tx
-from services.vault.custody.tables import custody, folio, record, version
+from services.vault.custody.tables import custody, folio, index_entry, record, version
 from services.vault.schema import KEYS, READS, RECORDS
 from tests.integration.vault.records.shop import JANE, Shop, person
 
@@ -126,6 +126,34 @@ async def test_a1_an_older_version_put_back_is_not_a_current_one(shop: Shop) -> 
         swap(version, "payload", {"id": old}, {"id": new})
     )
     await refuses(shop, [id_], "Person 1", "Somebody Else")
+
+
+async def test_a1_an_index_entry_moved_to_another_record_changes_nobody(
+    shop: Shop,
+) -> None:
+    ids = [await shop.seller.create(one) for one in (person(1), person(2))]
+    numbers = [
+        {"party": "seller", "field": "external_id", "record": id_} for id_ in ids
+    ]
+    spare = {"party": "seller", "field": "external_id", "record": "x" * 36}
+    await shop.vault.rooms.changes.write(rename(numbers[0], spare["record"]))
+    await shop.vault.rooms.changes.write(rename(numbers[1], ids[0]))
+    await shop.vault.rooms.changes.write(rename(spare, ids[1]))
+    change = {"external_id": "C-1", "documents": {"basic": {"name": "Overwritten"}}}
+    answer = await shop.seller.send("POST", "/v1/records", change)
+    assert (answer.status_code, answer.json()["code"]) == (500, "internal")
+    for id_ in ids:
+        assert "Overwritten" not in (await shop.seller.read(id_)).text
+
+
+def rename(where: dict[str, str], to: str) -> Callable[[Tx], None]:
+    """Return a transaction that gives an index entry to another record."""
+
+    def write(tx: Tx) -> None:
+        conditions = [index_entry.c[name] == value for name, value in where.items()]
+        tx.execute(update(index_entry).where(*conditions).values(record=to))
+
+    return write
 
 
 async def test_a5_no_row_of_any_table_holds_plaintext(shop: Shop) -> None:
