@@ -27,7 +27,7 @@ from services.cli.http import Api
 from services.cli.token import client_login
 
 SOURCES: Final = ("vault", "transfer", "audit")
-SETTLE_SECONDS: Final = 90.0
+SETTLE_SECONDS: Final = 60.0
 PAUSE_SECONDS: Final = 0.3
 
 

@@ -24,7 +24,7 @@ from services.cli.supervisor import Place
 from services.cli.token import OfficerLogin, client_login, read_officer
 
 PAUSE_SECONDS: Final = 0.1
-PATIENCE_SECONDS: Final = 240.0
+PATIENCE_SECONDS: Final = 120.0
 
 
 class StoryStuck(Exception):  # noqa: N818 - it names what happened

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from contracts import base64text
 from contracts.custody.decision import (
     DecisionSummary,
     decision_root,
@@ -26,6 +27,7 @@ from contracts.custody.signing import (
     Approval,
     Release,
     approval_bytes,
+    parse_release,
     release_bytes,
 )
 from contracts.custody.statement import (
@@ -34,7 +36,7 @@ from contracts.custody.statement import (
     StatementKind,
     statement_bytes,
 )
-from contracts.dsse import sign_envelope
+from contracts.dsse import DsseError, sign_envelope, verify_envelope
 from contracts.events.envelope import canonical_json
 from contracts.officers import OfficerFile
 from services.cli.http import Api, EvidenceWrong
@@ -178,11 +180,9 @@ def statement_paper(
     subject, facts = _subject(desk, handover, shown, kind)
     said = dict(body)
     if kind in {StatementKind.RECEIPT, StatementKind.AUDIT_REPORT}:
-        decision = desk.vault.get(f"/v1/custody/{handover}/decision")
-        root = decision_root(summary_of(decision))
-        _require(decision["decision_root"] == root, "the decision has another root")
+        root, whence = _decided(desk, handover, shown, role)
         said["decision_root"] = root
-        facts.append(("decision root", f"{root} (from the vault, hashed here)"))
+        facts.append(("decision root", f"{root} ({whence})"))
     statement = Statement(
         installation=desk.officer.installation,
         handover=handover,
@@ -257,6 +257,56 @@ def _subject(
         ]
     raw, plan = _plan(desk, handover, shown)
     return plan_hash(raw), _plan_facts(plan, raw, plan_hash(raw))
+
+
+def _decided(
+    desk: Desk, handover: str, shown: Mapping[str, Any], role: Role
+) -> tuple[str, str]:
+    """Return the decision's root, and where it is from.
+
+    The vault shows a decision to its two parties. A reviewer of neither takes the
+    root that both compliance officers signed, by the keys that the vault names.
+    """
+    if role is Role.REVIEWER:
+        return _released_root(desk, handover, shown), "as SC and BC signed it"
+    decision = desk.vault.get(f"/v1/custody/{handover}/decision")
+    root = decision_root(summary_of(decision))
+    _require(decision["decision_root"] == root, "the decision has another root")
+    return root, "from the vault's groups, hashed here"
+
+
+def _released_root(desk: Desk, handover: str, shown: Mapping[str, Any]) -> str:
+    released: dict[str, str] = {}
+    items = desk.transfer.get(f"/v1/handovers/{handover}/documents")["items"]
+    for party in (str(shown["seller"]), str(shown["buyer"])):
+        keys = _compliance_keys(desk, party)
+        for item in items:
+            if item["kind"] != "release" or item["key_id"] not in keys:
+                continue
+            release = _opened_release(item["envelope"], keys)
+            about = (release.handover, release.plan_hash)
+            _require(about == (handover, shown["plan_hash"]), "a release of another")
+            released[party] = release.decision_root
+    _require(len(released) == 2, "the two releases are not there")
+    _require(len(set(released.values())) == 1, "the releases name two decisions")
+    return next(iter(released.values()))
+
+
+def _compliance_keys(desk: Desk, party: str) -> dict[str, bytes]:
+    listed = desk.vault.get(f"/v1/parties/{party}/officers")["items"]
+    return {
+        item["key_id"]: base64text.decode(item["public_key"])
+        for item in listed
+        if item["use"] == "sign" and item["role"] == "compliance"
+    }
+
+
+def _opened_release(envelope: Mapping[str, Any], keys: Mapping[str, bytes]) -> Release:
+    try:
+        signed = verify_envelope(envelope, keys, RELEASE_TYPE)
+        return parse_release(signed.payload)
+    except (DsseError, DocumentMalformed) as error:
+        raise EvidenceWrong(f"a release: {error}") from error
 
 
 def _plan(desk: Desk, handover: str, shown: Mapping[str, Any]) -> tuple[bytes, Plan]:

@@ -27,14 +27,9 @@ from services.vault.errors import VaultError
 from services.vault.parties import bump_epoch
 from services.vault.records import applying
 from services.vault.records.errors import EtagRequired, RecordNotFound, RolledBack
+from services.vault.records.items import BatchItem, BatchResult
 from services.vault.records.once import Once
-from services.vault.records.values import (
-    BatchItem,
-    BatchResult,
-    Erased,
-    RecordContent,
-    Written,
-)
+from services.vault.records.values import Erased, RecordContent, Written
 from services.vault.records.writing import Prepared, Writing
 
 MAX_ATTEMPTS: Final = 20  # how often a change is prepared again after another's

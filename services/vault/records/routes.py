@@ -22,6 +22,7 @@ from services.chassis.lanes import EventRef
 from services.chassis.problem_json import openapi_responses
 from services.vault.access import View
 from services.vault.custody import EtagStale, HistoryRow
+from services.vault.records.items import BatchResult
 from services.vault.records.once import Keyed, Render
 from services.vault.records.operations import Records
 from services.vault.records.reads import Disclosed, Reads
@@ -50,7 +51,7 @@ from services.vault.records.schemas import (
     VersionOut,
     WrittenOut,
 )
-from services.vault.records.values import BatchResult, Erased, Written
+from services.vault.records.values import Erased, Written
 
 Purpose = Annotated[str | None, Header(alias="Keyturn-Purpose", max_length=64)]
 IfMatch = Annotated[str | None, Header(alias="If-Match", max_length=64)]

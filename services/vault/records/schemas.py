@@ -14,8 +14,9 @@ from pydantic_core import PydanticCustomError
 from services.chassis.body import Body, Text
 from services.chassis.clock import milliseconds
 from services.vault.custody import FiledConsent, FiledObjection
+from services.vault.records.items import BatchItem
 from services.vault.records.once import Once
-from services.vault.records.values import BatchItem, RecordContent
+from services.vault.records.values import RecordContent
 
 MAX_BATCH = 100
 MAX_IDENTIFIERS = 100

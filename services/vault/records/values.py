@@ -8,15 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from contracts.problems import Problem
 from services.chassis.idempotency import Stored
 from services.chassis.lanes import EventRef
 from services.vault.custody import FiledConsent, FiledObjection
-
-if TYPE_CHECKING:
-    from services.vault.records.once import Once
 
 DEFAULT_BASIS = "contract"
 
@@ -69,30 +65,6 @@ class Written:
     event: EventRef | None = None
     entries: int = 0
     replayed: Stored | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class BatchItem:
-    """One item of a batch, named by the caller's own `ref`."""
-
-    ref: str
-    content: RecordContent
-    once: Once | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class BatchResult:
-    """What became of one item: `written`, or the `error` that refused it."""
-
-    ref: str
-    written: Written | None = None
-    error: Exception | None = field(default=None, repr=False)
-
-    @property
-    def problem(self) -> Problem | None:
-        """The problem that refused the item."""
-        found = getattr(self.error, "problem", None)
-        return found if isinstance(found, Problem) else None
 
 
 @dataclass(frozen=True, slots=True)

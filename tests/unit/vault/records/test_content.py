@@ -13,7 +13,8 @@ from services.vault.records.content import (
     place_entries,
     shown_entries,
 )
-from services.vault.records.values import BatchResult, RecordContent
+from services.vault.records.items import BatchResult
+from services.vault.records.values import RecordContent
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
