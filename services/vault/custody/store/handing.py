@@ -81,7 +81,7 @@ class PendingRecord:
     origin: str
     origin_external_id_sealed: bytes | None = field(repr=False)
     identity_key_version: int
-    values: Sequence[tuple[str, bytes]] = field(repr=False)
+    values: Sequence[tuple[str, bytes]] = field(default=(), repr=False)
 
 
 def _same_folio(one: Any, other: Any) -> Any:
