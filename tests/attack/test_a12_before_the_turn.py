@@ -3,7 +3,7 @@
 
 from services.vault.custody import handover as custody
 from tests.integration.vault.mandate.deal import Deal
-from tests.integration.vault.records.shop import JANE, person
+from tests.integration.vault.records.shop import JANE, Crm, person
 
 EMAIL = JANE["documents"]["basic"]["email"]
 PHONE = JANE["documents"]["basic"]["phone"]
@@ -95,3 +95,23 @@ async def test_a12_no_event_before_the_turn_names_the_buyers_records(
         "org.keyturn.decision.made.v1",
         "org.keyturn.mandate.accepted.v1",
     }
+
+
+async def test_a12_the_buyer_does_not_watch_objections_or_new_business(
+    deal: Deal,
+) -> None:
+    jane = await deal.shop.seller.create(JANE)
+    await deal.consent(jane)
+    deal.vault.house.clock.advance(61)
+    await deal.verified()
+    await deal.object(jane)
+    deal.vault.house.clock.advance(1)
+    await deal.shop.seller.create(person(3))
+    buyer = Crm(deal.vault, await deal.vault.as_officer(deal.people.BC))
+    seen = (await deal.get("", buyer)).json()
+    assert (seen["dropped"], seen["after_snapshot"]) == ({}, {})
+    known = await deal.status()
+    assert known["dropped"]["basic"] == {"objected": 1}
+    assert known["after_snapshot"] == {"basic": 1}
+    assert (await deal.turn()).status_code == 200
+    assert (await deal.get("", buyer)).json()["dropped"] == known["dropped"]

@@ -1,6 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """Custody changing hands: what the mandate room uses, inside its own transactions."""
 
+from services.vault.custody.store.arrivals import (
+    PendingVersion,
+    delete_pending,
+    pending_counts,
+    pending_versions,
+)
+from services.vault.custody.store.copies import (
+    Copy,
+    copies_after,
+    empty_copy,
+    is_complete,
+    restore,
+    restored_copies,
+    totals,
+)
 from services.vault.custody.store.decisions import (
     StoredRow,
     after_snapshot,
@@ -17,16 +32,12 @@ from services.vault.custody.store.handing import (
     NamedRecord,
     PendingFolio,
     PendingRecord,
-    PendingVersion,
     carry_consents,
-    delete_pending,
     frozen_folios,
     insert_pending,
     leave,
     named_records,
     payloads_of,
-    pending_counts,
-    pending_versions,
 )
 from services.vault.custody.store.scopes import (
     Scope,
@@ -46,6 +57,7 @@ from services.vault.custody.store.scopes import (
 )
 
 __all__ = [
+    "Copy",
     "FrozenFolio",
     "NamedRecord",
     "PendingFolio",
@@ -57,8 +69,10 @@ __all__ = [
     "advance_scope",
     "after_snapshot",
     "carry_consents",
+    "copies_after",
     "delete_pending",
     "dropped_counts",
+    "empty_copy",
     "expired_scopes",
     "facts_of",
     "find_scope",
@@ -70,6 +84,7 @@ __all__ = [
     "insert_scope",
     "insert_turn",
     "inventory_of",
+    "is_complete",
     "is_deciding",
     "leave",
     "mark_dropped",
@@ -80,7 +95,10 @@ __all__ = [
     "payloads_of",
     "pending_counts",
     "pending_versions",
+    "restore",
+    "restored_copies",
     "rows_after",
     "scopes_in",
+    "totals",
     "turns_in",
 ]

@@ -13,7 +13,6 @@ import asyncio
 import hashlib
 import json
 import os
-import secrets
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,8 +24,9 @@ from contracts.events.vault import BackupMade
 from services.chassis import outbox
 from services.chassis.auth import Principal
 from services.chassis.database import Tx
+from services.vault.custody import handover as custody
 from services.vault.custody.handover import Scope
-from services.vault.custody.store import copies
+from services.vault.keys.sealing import KEY_BYTES
 from services.vault.mandate import store
 from services.vault.mandate.ground import Ground, Standing, standing, turn_lock
 from services.vault.mandate.releasing import DECIDED
@@ -48,21 +48,23 @@ class Written:
     rows: str
 
 
-async def begin(ground: Ground, principal: Principal, handover: str) -> None:
-    """Begin a backup, unless one is running or has passed.
+async def begin(ground: Ground, principal: Principal, handover: str) -> str:
+    """Begin a backup, unless one is running or has passed; return its state.
 
     Raises:
         WrongState: The scope is not decided, or the handover ended.
         HandoverUnknown: See `standing`.
     """
 
-    def mark(tx: Tx) -> None:
+    def mark(tx: Tx) -> str:
         standing(tx.connection, handover, principal).frozen(*DECIDED)
         known = store.find_backup(tx.connection, handover)
-        if known is None or known.state == FAILED:
-            store.put_backup(tx, handover, RUNNING)
+        if known is not None and known.state != FAILED:
+            return known.state
+        store.put_backup(tx, handover, RUNNING)
+        return RUNNING
 
-    await ground.changes.write(mark, [turn_lock(handover, exclusive=True)])
+    return await ground.changes.write(mark, [turn_lock(handover, exclusive=True)])
 
 
 async def make(ground: Ground, handover: str) -> None:
@@ -72,12 +74,24 @@ async def make(ground: Ground, handover: str) -> None:
     if scope is None:
         return
     written = await _write(ground, at, scope)
-    passed = await asyncio.to_thread(_drill, written)
+    try:
+        key = ground.random_bytes(KEY_BYTES)
+        passed = await asyncio.to_thread(_drill, written, key)
+        await _record(ground, at, written, passed=passed)
+    finally:
+        written.path.unlink(missing_ok=True)
+
+
+async def _record(
+    ground: Ground, at: Standing, written: Written, *, passed: bool
+) -> None:
+    handover = at.stored.handover
 
     def record(tx: Tx) -> None:
         known = store.find_backup(tx.connection, handover)
         if known is None or known.state != RUNNING:
-            return
+            return  # another process was first, and its file stands
+        written.path.replace(file_of(ground, handover))
         drill = PASSED if passed else FAILED
         store.put_backup(tx, handover, drill, written.digest, written.folios)
         event = BackupMade.model_validate(
@@ -91,6 +105,11 @@ async def make(ground: Ground, handover: str) -> None:
         outbox.append(tx, event.draft(at.seller))
 
     await ground.changes.write(record, [turn_lock(handover, exclusive=True)])
+
+
+def file_of(ground: Ground, handover: str) -> Path:
+    """Return where the backup of a handover's scope is."""
+    return ground.backups / f"{handover}.ndjson"
 
 
 # -- The file -------------------------------------------------------------------------
@@ -110,7 +129,7 @@ class _Writer:
         self._all.update(raw)
         self._file.write(raw)
 
-    def copies(self, found: list[copies.Copy]) -> None:
+    def copies(self, found: list[custody.Copy]) -> None:
         for one in found:
             self.line(one)
             self._rows.update(row_bytes(one))
@@ -122,16 +141,15 @@ class _Writer:
         return f"sha256:{self._all.hexdigest()}", self._rows.hexdigest()
 
 
-def row_bytes(copy: copies.Copy) -> bytes:
+def row_bytes(copy: custody.Copy) -> bytes:
     """Return what a folio's rows are compared by: all of them but the position."""
     return canonical_json([copy["folio"], copy["version"], copy["custody"]])
 
 
 async def _write(ground: Ground, at: Standing, scope: Scope) -> Written:
     ground.backups.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = ground.backups / f"{scope.handover}.ndjson"
-    making = path.with_suffix(".part")
-    descriptor = os.open(making, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    making = ground.backups / f"{scope.handover}.{ground.new_id()}.part"
+    descriptor = os.open(making, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         writer = _Writer(file)
         writer.line(
@@ -146,39 +164,37 @@ async def _write(ground: Ground, at: Standing, scope: Scope) -> Written:
         )
         after = -1
         while found := await ground.changes.read(
-            lambda c, after=after: copies.copies_after(  # type: ignore[misc]
+            lambda c, after=after: custody.copies_after(  # type: ignore[misc]
                 c, scope.handover, at.seller, after, SLICE_FOLIOS
             )
         ):
             after = found[-1]["position"]
-            complete = [one for one in found if copies.is_complete(one)]
+            complete = [one for one in found if custody.is_complete(one)]
             await asyncio.to_thread(writer.copies, complete)
         writer.line({"folios": writer.folios})
         digest, rows = await asyncio.to_thread(writer.close)
-    making.replace(path)
-    return Written(path, digest, writer.folios, rows)
+    return Written(making, digest, writer.folios, rows)
 
 
 # -- The drill ------------------------------------------------------------------------
 
 
-def _drill(written: Written) -> bool:
+def _drill(written: Written, key: bytes) -> bool:
     """Restore the file into an empty database; whether it is what was written."""
     with tempfile.TemporaryDirectory(dir=written.path.parent) as folder:
         place = Path(folder) / "drill.db"
-        key = secrets.token_bytes(32)
-        with copies.empty_copy(place, key) as connection:
+        with custody.empty_copy(place, key) as connection:
             digest = hashlib.sha256()
             for part in _parts(written.path, digest):
-                copies.restore(connection, part)
+                custody.restore(connection, part)
             rows = hashlib.sha256()
             after = ("", "", "")
-            while found := copies.restored_copies(connection, after, SLICE_FOLIOS):
+            while found := custody.restored_copies(connection, after, SLICE_FOLIOS):
                 for one in found:
                     rows.update(row_bytes(one))
                 last = found[-1]["folio"]
                 after = (last["record"], last["class"], last["volume"])
-            totals = copies.totals(connection)
+            totals = custody.totals(connection)
     return (
         f"sha256:{digest.hexdigest()}" == written.digest
         and rows.hexdigest() == written.rows
@@ -186,9 +202,9 @@ def _drill(written: Written) -> bool:
     )
 
 
-def _parts(path: Path, digest: Any) -> Iterator[list[copies.Copy]]:
+def _parts(path: Path, digest: Any) -> Iterator[list[custody.Copy]]:
     """Read the file's folios in slices, while taking the digest of all its bytes."""
-    part: list[copies.Copy] = []
+    part: list[custody.Copy] = []
     with path.open("rb") as file:
         for line in file:
             digest.update(line)

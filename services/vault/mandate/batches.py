@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy.engine import Connection
 
@@ -26,7 +26,12 @@ from services.chassis.lanes import EventRef
 from services.vault.catalogue import IDENTITY
 from services.vault.custody import handover as custody
 from services.vault.custody.folios import CustodyTerms
-from services.vault.custody.handover import FrozenFolio, NamedRecord, Scope
+from services.vault.custody.handover import (
+    FrozenFolio,
+    NamedRecord,
+    PendingRecord,
+    Scope,
+)
 from services.vault.custody.state import DropReason, ScopeState
 from services.vault.mandate import errors, store
 from services.vault.mandate.freezing import refusal
@@ -85,7 +90,7 @@ class _Prepared:
     """A batch ready for its transaction."""
 
     gathered: _Gathered
-    rewrapping: Rewrapping = field(repr=False)
+    records: Mapping[str, PendingRecord] = field(repr=False)
     folios: Mapping[int, Rewrapped] = field(repr=False)
 
 
@@ -186,7 +191,12 @@ async def _prepare(ground: Ground, found: _Gathered) -> _Prepared:
         for one in found.folios
         if one.place.class_ not in opened or one.version in payloads
     }
-    return _Prepared(found, rewrapping, folios)
+    new_ids = {one.place.record: one.new_record for one in found.folios}
+    records = {
+        record: rewrapping.record(found.records[record], new_id)
+        for record, new_id in new_ids.items()
+    }
+    return _Prepared(found, records, folios)
 
 
 # -- In the transaction ---------------------------------------------------------------
@@ -306,7 +316,7 @@ def _store(
     tx: Tx, prepared: _Prepared, moving: Sequence[tuple[DecisionRow, Terms]]
 ) -> int:
     """Insert what is pending; return how many values stay unindexed."""
-    found, rewrapping = prepared.gathered, prepared.rewrapping
+    found = prepared.gathered
     values: dict[str, list[tuple[str, bytes]]] = {}
     moved: dict[str, tuple[str, set[str]]] = {}
     folios = []
@@ -320,8 +330,7 @@ def _store(
         moved.setdefault(row.record, (row.new_record, set()))[1].add(row.class_)
         unindexed += wrapped.unindexed
     records = [
-        rewrapping.record(found.records[record], moved[record][0], values[record])
-        for record in values
+        replace(prepared.records[record], values=values[record]) for record in values
     ]
     handover, buyer = found.scope.handover, found.at.buyer
     custody.insert_pending(tx, handover, buyer, records, folios)

@@ -69,31 +69,36 @@ async def freeze(
     known = await ground.changes.read(lambda c: standing(c, handover, principal))
     if known.scope is None:
         await check_catalogues(ground, known.plan)
-    secret = ground.sealed_secret(handover, ground.random_bytes(SECRET_SIZE))
     snapshot = ground.new_id()
-    locks = [
-        party_lock(known.seller, exclusive=True),
-        turn_lock(handover, exclusive=True),
-    ]
+    secret = ground.sealed_secret(handover, ground.random_bytes(SECRET_SIZE))
 
     def raise_flag(tx: Tx) -> Scope:
         at = standing(tx.connection, handover, principal)
         if at.scope is not None and at.scope.state is not ScopeState.RELEASED:
             return at.scope
-        if at.turn is not None:
-            raise errors.WrongState(at.state)
-        if custody.is_deciding(tx.connection, at.seller):
-            raise errors.WrongState(ScopeState.DECIDING.value)
-        officers = officer_keys(tx.connection, at.seller, at.buyer)
-        approved = law.check_approvals(at.plan, approvals, officers.values(), tx.now)
+        approved = _approved(tx, at, approvals)
         scope = _new_scope(tx, at, snapshot, secret, approved)
         _freeze(tx, principal, at, scope)
         return scope
 
+    locks = [
+        party_lock(known.seller, exclusive=True),
+        turn_lock(handover, exclusive=True),
+    ]
     try:
         return await ground.changes.write(raise_flag, locks)
     except law.MandateRefused as refused:
         raise await refusal(ground, principal, known, refused) from refused
+
+
+def _approved(tx: Tx, at: Standing, approvals: Sequence[law.Envelope]) -> law.Approvals:
+    if at.turn is not None:
+        raise errors.WrongState(at.state)
+    # Two decisions at once might both move what neither has decided yet.
+    if custody.is_deciding(tx.connection, at.seller):
+        raise errors.WrongState(ScopeState.DECIDING.value)
+    officers = officer_keys(tx.connection, at.seller, at.buyer)
+    return law.check_approvals(at.plan, approvals, officers.values(), tx.now)
 
 
 async def refusal(

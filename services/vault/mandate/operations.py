@@ -61,10 +61,12 @@ class Mandates:
             self._decide(handover)
         return scope
 
-    async def back_up(self, principal: Principal, handover: str) -> None:
+    async def back_up(self, principal: Principal, handover: str) -> str:
         """Begin a backup and its drill; see `backups.begin`."""
-        await backups.begin(self._ground, principal, handover)
-        self._back_up(handover)
+        state = await backups.begin(self._ground, principal, handover)
+        if state == backups.RUNNING:
+            self._back_up(handover)
+        return state
 
     async def accept(
         self,

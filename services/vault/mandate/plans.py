@@ -9,6 +9,7 @@ from contracts.custody.document import DocumentMalformed, parse_instant
 from contracts.custody.plan import Plan, parse_plan, plan_hash
 from contracts.events.vault import PlanLodged
 from contracts.law.eligibility import LawError
+from contracts.purposes import Purpose
 from services.chassis import outbox
 from services.chassis.auth import Principal
 from services.chassis.clock import rfc3339
@@ -54,6 +55,10 @@ async def lodge(
         WrongState: Other bytes, after the freeze.
         HandoverUnknown: The caller's party has no part in it.
     """
+    stored = await ground.changes.read(lambda c: store.find_plan(c, handover))
+    if stored is not None and stored.raw == raw:
+        require_part(principal, stored.seller, stored.buyer)
+        return Lodged(stored.plan_hash, None)
     plan = await _checked(ground, principal, handover, raw)
     new = StoredPlan(handover, plan.seller, plan.buyer, raw, plan_hash(raw))
 
@@ -88,19 +93,27 @@ async def _checked(
     if plan.installation != ground.installation:
         raise PlanMalformed("wrong-installation")
     require_part(principal, plan.seller, plan.buyer)
+    _require_doable(ground, plan)
+    await check_catalogues(ground, plan)
+    return plan
+
+
+def _require_doable(ground: Ground, plan: Plan) -> None:
     if plan.as_of is not None and not ground.demonstration:
         raise AsOfRefused
     now = ground.clock.now()
     if parse_instant(plan.expires) <= now:
         raise PlanRefused("plan-expired")
+    listed = (*plan.purposes.values(), *plan.denied_purposes.values())
+    named = {purpose for purposes in listed for purpose in purposes}
+    if not named <= {purpose.value for purpose in Purpose}:
+        raise PlanRefused("purpose-unknown")
     if plan.rule_pack_hash not in ground.packs:
         raise PlanRefused("rule-pack-unknown")
     try:
         ground.criteria(plan, plan.as_of or rfc3339(now)[:10])
     except LawError as exc:
         raise PlanRefused("path-refused") from exc
-    await check_catalogues(ground, plan)
-    return plan
 
 
 async def check_catalogues(ground: Ground, plan: Plan) -> None:

@@ -64,36 +64,46 @@ async def accept(
     known = await ground.changes.read(lambda c: standing(c, handover, principal))
 
     def put(tx: Tx) -> EventRef | None:
-        at = standing(tx.connection, handover, principal)
-        scope = at.frozen(*DECIDED)
-        officers = officer_keys(tx.connection, at.seller, at.buyer)
-        checked = law.check_mandate(
-            at.plan,
-            approvals,
-            releases,
-            list(officers.values()),
-            frozen_decision(scope),
-            tx.now,
-        )
-        documents = _documents(checked, approvals, releases)
-        if documents == store.documents_of(tx.connection, handover):
-            return None
-        store.put_documents(tx, handover, documents)
-        custody.move_scope(tx, at.seller, handover, ScopeState.MANDATED, *DECIDED)
-        event = MandateAccepted(
-            **acted(tx, principal),
-            handover=handover,
-            plan_hash=checked.plan_hash,
-            decision_root=scope.decision_root,
-            signers=sorted({one.key_id for one in documents}),
-        )
-        return outbox.append(tx, event.draft(at.seller, at.buyer))
+        return _put(tx, principal, handover, approvals, releases)
 
     locks = [party_lock(known.seller), turn_lock(handover, exclusive=True)]
     try:
         return await ground.changes.write(put, locks)
     except law.MandateRefused as refused:
         raise await refusal(ground, principal, known, refused) from refused
+
+
+def _put(
+    tx: Tx,
+    principal: Principal,
+    handover: str,
+    approvals: Sequence[Mapping[str, Any]],
+    releases: Sequence[Mapping[str, Any]],
+) -> EventRef | None:
+    at = standing(tx.connection, handover, principal)
+    scope = at.frozen(*DECIDED)
+    officers = officer_keys(tx.connection, at.seller, at.buyer)
+    checked = law.check_mandate(
+        at.plan,
+        approvals,
+        releases,
+        list(officers.values()),
+        frozen_decision(scope),
+        tx.now,
+    )
+    documents = _documents(checked, approvals, releases)
+    if documents == store.documents_of(tx.connection, handover):
+        return None
+    store.put_documents(tx, handover, documents)
+    custody.move_scope(tx, at.seller, handover, ScopeState.MANDATED, *DECIDED)
+    event = MandateAccepted(
+        **acted(tx, principal),
+        handover=handover,
+        plan_hash=checked.plan_hash,
+        decision_root=scope.decision_root,
+        signers=sorted({one.key_id for one in documents}),
+    )
+    return outbox.append(tx, event.draft(at.seller, at.buyer))
 
 
 def _documents(

@@ -119,9 +119,7 @@ class Rewrapping:
             unindexed=unindexed,
         )
 
-    def record(
-        self, known: NamedRecord, new_id: str, values: Sequence[tuple[str, bytes]]
-    ) -> PendingRecord:
+    def record(self, known: NamedRecord, new_id: str) -> PendingRecord:
         """Return the buyer's record; the seller's number for it becomes its origin."""
         primary = self.buyer_keys.primary(IDENTITY)
         origin = None
@@ -143,7 +141,7 @@ class Rewrapping:
                 random_bytes=self.random_bytes,
                 column="origin_external_id",
             )
-        return PendingRecord(new_id, known.id, origin, primary.version, values)
+        return PendingRecord(new_id, known.id, origin, primary.version)
 
     def _values(
         self, class_: str, document: Mapping[str, Any]

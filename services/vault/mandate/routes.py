@@ -59,9 +59,12 @@ def router(mandates: Mandates) -> StrictRouter:
     """Return the routes of `mandates`."""
     api = StrictRouter(tags=["custody"], prefix="/v1/custody/{handover}")
     _add_plan(api, mandates)
+    _add_status(api, mandates)
     _add_decision(api, mandates)
     _add_mandate(api, mandates)
+    _add_batches(api, mandates)
     _add_execution(api, mandates)
+    _add_turn(api, mandates)
     for verb, (state, summary) in _ENDS.items():
         _add_end(api, mandates, verb, state, summary)
     return api
@@ -103,6 +106,8 @@ def _add_plan(api: StrictRouter, mandates: Mandates) -> None:
         scope = await mandates.freeze(caller, handover, approvals)
         return SnapshotOut(snapshot_id=scope.snapshot, state=scope.state.value)
 
+
+def _add_status(api: StrictRouter, mandates: Mandates) -> None:
     @api.get("", responses=_REFUSALS, summary="Where a handover stands")
     async def read_custody(
         handover: Id, caller: Annotated[Principal, require(Scope.CUSTODY_READ)]
@@ -150,8 +155,8 @@ def _add_mandate(api: StrictRouter, mandates: Mandates) -> None:
     async def back_up(
         handover: Id, caller: Annotated[Principal, require(Scope.CUSTODY_BACKUP)]
     ) -> StateOut:
-        await mandates.back_up(caller, handover)
-        return StateOut(handover=handover, state="running")
+        state = await mandates.back_up(caller, handover)
+        return StateOut(handover=handover, state=state)
 
     @api.put(
         "/mandate",
@@ -175,22 +180,6 @@ def _add_mandate(api: StrictRouter, mandates: Mandates) -> None:
 
 
 def _add_execution(api: StrictRouter, mandates: Mandates) -> None:
-    @api.get("/batches", responses=_REFUSALS, summary="The batches of a decision")
-    async def list_batches(
-        handover: Id,
-        caller: Annotated[Principal, require(Scope.CUSTODY_READ)],
-        cursor: Place = None,
-        limit: Limit = 100,
-    ) -> BatchesOut:
-        after = 0 if cursor is None else int(cursor)
-        found = await mandates.batches(caller, handover, after, limit + 1)
-        page = found[:limit]
-        return BatchesOut(
-            items=[BatchOut.of(one) for one in page],
-            next_cursor=str(page[-1].n) if len(found) > limit else None,
-            has_more=len(found) > limit,
-        )
-
     # Before the next one, whose `{n}` would match it.
     @api.post(
         "/batches/{n}:verify",
@@ -223,6 +212,26 @@ def _add_execution(api: StrictRouter, mandates: Mandates) -> None:
         _name_event(response, done.event)
         return BatchResultOut.of(done)
 
+
+def _add_batches(api: StrictRouter, mandates: Mandates) -> None:
+    @api.get("/batches", responses=_REFUSALS, summary="The batches of a decision")
+    async def list_batches(
+        handover: Id,
+        caller: Annotated[Principal, require(Scope.CUSTODY_READ)],
+        cursor: Place = None,
+        limit: Limit = 100,
+    ) -> BatchesOut:
+        after = 0 if cursor is None else int(cursor)
+        found = await mandates.batches(caller, handover, after, limit + 1)
+        page = found[:limit]
+        return BatchesOut(
+            items=[BatchOut.of(one) for one in page],
+            next_cursor=str(page[-1].n) if len(found) > limit else None,
+            has_more=len(found) > limit,
+        )
+
+
+def _add_turn(api: StrictRouter, mandates: Mandates) -> None:
     @api.post(
         ":turn",
         responses=openapi_responses(problems.NOT_FOUND, problems.TURN_REFUSED),

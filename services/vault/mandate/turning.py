@@ -7,6 +7,7 @@ transaction only what may have changed since is compared.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import Final
 
@@ -82,8 +83,10 @@ async def turn(ground: Ground, principal: Principal, handover: str) -> Turned:
     """
     for _round in range(MAX_ROUNDS):
         try:
-            found = await ground.changes.read(
-                lambda c: _reconcile(c, ground, principal, handover)
+            # Row by row over the whole decision: not on the event loop.
+            found = await asyncio.to_thread(
+                ground.changes.database.read_now,
+                lambda c: _reconcile(c, ground, principal, handover),
             )
             if isinstance(found, Turned):
                 return found

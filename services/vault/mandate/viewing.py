@@ -52,7 +52,7 @@ class ShownRow:
 
 
 async def status(ground: Ground, principal: Principal, handover: str) -> Status:
-    """Return where a handover stands.
+    """Return where a handover stands; to the buyer without drops until the turn.
 
     Raises:
         HandoverUnknown: See `standing`.
@@ -61,24 +61,32 @@ async def status(ground: Ground, principal: Principal, handover: str) -> Status:
     def look(connection: Connection) -> Status:
         at = standing(connection, handover, principal)
         scope = at.scope
-        after = {}
-        if scope is not None and scope.state in (
-            ScopeState.DECIDED,
-            ScopeState.MANDATED,
-        ):
-            after = custody.after_snapshot(
-                connection, at.seller, handover, scope.frozen_at
-            )
+        after: Mapping[str, int] = {}
+        dropped: Mapping[str, Mapping[str, int]] = {}
+        # How the seller's business goes on is not the buyer's to watch.
+        turned = scope is not None and scope.state is ScopeState.TURNED
+        if turned or principal.party != at.buyer:
+            dropped = custody.dropped_counts(connection, handover)
+            after = _after(connection, at)
         return Status(
             at=at,
             decided=0 if scope is None else scope.folios,
-            dropped=custody.dropped_counts(connection, handover),
+            dropped=dropped,
             batches=store.batch_totals(connection, handover),
             backup=store.find_backup(connection, handover),
             after_snapshot=after,
         )
 
     return await ground.changes.read(look)
+
+
+def _after(connection: Connection, at: Standing) -> Mapping[str, int]:
+    scope = at.scope
+    if scope is None or scope.state not in (ScopeState.DECIDED, ScopeState.MANDATED):
+        return {}
+    return custody.after_snapshot(
+        connection, at.seller, scope.handover, scope.frozen_at
+    )
 
 
 async def decision(ground: Ground, principal: Principal, handover: str) -> Decided:

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
-from sqlalchemy import and_, bindparam, delete, func, insert, select, update
+from sqlalchemy import and_, bindparam, insert, select, update
 from sqlalchemy.engine import Connection
 
 from services.chassis.clock import milliseconds, random_alias
 from services.chassis.database import Tx
 from services.vault.custody.folios import CustodyTerms, Place
 from services.vault.custody.state import MOVING
-from services.vault.custody.store.folios import delete_orphans
 from services.vault.custody.store.rights import OPT_OUT
 from services.vault.custody.store.turns import is_active, is_gone
 from services.vault.custody.tables import (
@@ -28,7 +27,6 @@ from services.vault.custody.tables import (
     decision,
     folio,
     index_entry,
-    objection,
     record,
     version,
 )
@@ -83,18 +81,7 @@ class PendingRecord:
     origin: str
     origin_external_id_sealed: bytes | None = field(repr=False)
     identity_key_version: int
-    values: Sequence[tuple[str, bytes]] = field(repr=False)
-
-
-class PendingVersion(NamedTuple):
-    """What the buyer's key must open; None where nothing was prepared."""
-
-    place: Place
-    version: str
-    key_version: int | None
-    wrap: bytes | None
-    payload: bytes | None
-    digest: bytes | None
+    values: Sequence[tuple[str, bytes]] = field(default=(), repr=False)
 
 
 def _same_folio(one: Any, other: Any) -> Any:
@@ -108,25 +95,29 @@ def _same_folio(one: Any, other: Any) -> Any:
 # -- What the seller holds ------------------------------------------------------------
 
 
+_FROZEN = (
+    decision.c.position,
+    decision.c.record,
+    decision.c["class"],
+    decision.c.volume,
+    decision.c.new_record,
+    decision.c.version,
+    custody.c.key_version,
+    custody.c.wrap,
+    folio.c.last_activity,
+    folio.c.tags,
+    folio.c.entries,
+    folio.c.bytes,
+)
+
+
 def frozen_folios(
     connection: Connection, handover: str, seller: str, first: int, last: int
 ) -> list[FrozenFolio]:
     """Return the folios of a slice that still move, in order of position."""
     rows = connection.execute(
-        select(
-            decision.c.position,
-            decision.c.record,
-            decision.c["class"],
-            decision.c.volume,
-            decision.c.new_record,
-            decision.c.version,
-            custody.c.key_version,
-            custody.c.wrap,
-            folio.c.last_activity,
-            folio.c.tags,
-            folio.c.entries,
-            folio.c.bytes,
-        )
+        select(*_FROZEN)
+        .select_from(decision)
         .join(
             custody,
             and_(
@@ -331,95 +322,3 @@ def carry_consents(
         carried[key] = {**row, "party": buyer, "record": new_record, "recipient": buyer}
     if carried:
         tx.execute(insert(consent), list(carried.values()))
-
-
-# -- Verification and reconciliation --------------------------------------------------
-
-
-def pending_versions(
-    connection: Connection, handover: str, buyer: str, first: int, last: int
-) -> list[PendingVersion]:
-    """Return what was prepared for each standing row of a slice, in order."""
-    rows = connection.execute(
-        select(
-            decision.c.new_record,
-            decision.c["class"],
-            decision.c.volume,
-            decision.c.version,
-            custody.c.key_version,
-            custody.c.wrap,
-            version.c.payload,
-            version.c.digest,
-        )
-        .outerjoin(
-            custody,
-            and_(
-                custody.c.party == buyer,
-                custody.c.record == decision.c.new_record,
-                custody.c["class"] == decision.c["class"],
-                custody.c.volume == decision.c.volume,
-                custody.c.version == decision.c.version,
-                custody.c.arrived_by == handover,
-            ),
-        )
-        .outerjoin(version, version.c.id == decision.c.version)
-        .where(
-            decision.c.handover == handover,
-            decision.c.position.between(first, last),
-            decision.c.outcome.in_(MOVING),
-            decision.c.dropped == "",
-        )
-        .order_by(decision.c.position)
-    )
-    return [
-        PendingVersion(Place(buyer, row[0], row[1], row[2]), *row[3:]) for row in rows
-    ]
-
-
-def pending_counts(connection: Connection, handover: str, buyer: str) -> dict[str, int]:
-    """Return class → folios that a handover brings or brought, counted row by row."""
-    rows = connection.execute(
-        select(custody.c["class"], func.count())
-        .where(custody.c.party == buyer, custody.c.arrived_by == handover)
-        .group_by(custody.c["class"])
-    )
-    return {row[0]: row[1] for row in rows}
-
-
-def delete_pending(tx: Tx, handover: str, buyer: str, first: int, last: int) -> int:
-    """Delete what a slice prepared for a handover that ended; return the folios."""
-    new_records = sorted(
-        set(
-            tx.execute(
-                select(decision.c.new_record).where(
-                    decision.c.handover == handover,
-                    decision.c.position.between(first, last),
-                    decision.c.outcome.in_(MOVING),
-                )
-            ).scalars()
-        )
-    )
-    mine = and_(
-        custody.c.party == buyer,
-        custody.c.record.in_(new_records),
-        custody.c.arrived_by == handover,
-    )
-    versions = tx.execute(select(custody.c.version).where(mine)).scalars().all()
-    tx.execute(delete(custody).where(mine))
-    tx.execute(
-        delete(folio).where(folio.c.party == buyer, folio.c.record.in_(new_records))
-    )
-    for table, column in ((index_entry, index_entry.c.record), (record, record.c.id)):
-        tx.execute(
-            delete(table).where(
-                table.c.party == buyer,
-                column.in_(new_records),
-                table.c.arrived_by == handover,
-            )
-        )
-    for named in (alias, consent, objection):
-        tx.execute(
-            delete(named).where(named.c.party == buyer, named.c.record.in_(new_records))
-        )
-    delete_orphans(tx, versions)
-    return len(versions)

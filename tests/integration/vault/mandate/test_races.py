@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from services.vault import custody as vault_custody
 from services.vault.custody import handover as custody
 from services.vault.custody.tables import custody as custody_table
-from services.vault.mandate import batches, freezing, turning
-from services.vault.records import applying
+from services.vault.mandate import batches, turning
 from tests.integration.vault.house import House
 from tests.integration.vault.mandate.deal import Deal, enrol_all, open_deal
 from tests.integration.vault.mandate.gate import hold
@@ -98,7 +98,7 @@ async def test_an_objection_that_waits_for_a_batch_undoes_it(
 ) -> None:
     await two.here.mandated()
     (batch,) = await two.here.batches()
-    gate = hold(monkeypatch, batches.custody, "insert_pending")
+    gate = hold(monkeypatch, custody, "insert_pending")
     running = asyncio.create_task(two.here.execute(batch))
     await gate.reached()
     objecting = asyncio.create_task(two.there.object(two.jane))
@@ -129,7 +129,7 @@ async def test_a_patch_that_waits_for_the_freeze_is_refused(
 ) -> None:
     await two.here.lodge()
     etag = (await two.there.shop.seller.read(two.jane)).headers["etag"]
-    gate = hold(monkeypatch, freezing.custody, "insert_scope")
+    gate = hold(monkeypatch, custody, "insert_scope")
     freezing_task = asyncio.create_task(two.here.freeze())
     await gate.reached()
     patching = asyncio.create_task(_patch(two.there, two.jane, etag))
@@ -145,7 +145,7 @@ async def test_the_freeze_waits_for_a_patch_and_decides_on_what_it_wrote(
 ) -> None:
     await two.here.lodge()
     etag = (await two.there.shop.seller.read(two.jane)).headers["etag"]
-    gate = hold(monkeypatch, applying.custody, "move_folio")
+    gate = hold(monkeypatch, vault_custody, "move_folio")
     patching = asyncio.create_task(_patch(two.there, two.jane, etag))
     await gate.reached()
     freezing_task = asyncio.create_task(two.here.freeze())
@@ -180,7 +180,7 @@ async def test_a_turn_that_waits_for_a_batch_is_refused_or_sees_it_whole(
 ) -> None:
     await two.here.mandated()
     (batch,) = await two.here.batches()
-    gate = hold(monkeypatch, batches.custody, "insert_pending")
+    gate = hold(monkeypatch, custody, "insert_pending")
     running = asyncio.create_task(two.here.execute(batch))
     await gate.reached()
     refused = await two.there.turn()
@@ -279,7 +279,7 @@ async def test_two_workers_execute_one_batch_once(
 ) -> None:
     await two.here.mandated()
     (batch,) = await two.here.batches()
-    gate = hold(monkeypatch, batches.custody, "insert_pending")
+    gate = hold(monkeypatch, custody, "insert_pending")
     first = asyncio.create_task(two.here.execute(batch))
     await gate.reached()
     second = asyncio.create_task(two.there.execute(batch))
