@@ -110,8 +110,8 @@ def count(tale: Tale) -> dict[str, Any]:
     )
     narrator.check(
         "a new order and a new customer stay with the seller",
-        custody["after_snapshot"] == {"basic": 1, "purchases": 1},
-        ", ".join(f"{n} {name}" for name, n in custody["after_snapshot"].items()),
+        tale.after_snapshot == {"basic": 1, "purchases": 1},
+        ", ".join(f"{n} {name}" for name, n in tale.after_snapshot.items()),
     )
     outcomes = {o for counts in report["turned_counts"].values() for o in counts}
     narrator.check(

@@ -83,7 +83,7 @@ class Tale:
     first_handover: str = ""
     late_record: str = ""
     backup: Mapping[str, Any] = field(default_factory=dict)
-    early_checkpoint: bytes = b""
+    after_snapshot: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def of_note(self) -> Notes:

@@ -115,6 +115,8 @@ def release_and_execute(tale: Tale) -> None:
 
 def turn(tale: Tale) -> None:
     """Sign the receipt, turn custody, pass the audit."""
+    # The vault counts what came during the freeze while there is one.
+    tale.after_snapshot = tale.office.custody(tale.handover)["after_snapshot"]
     receive_and_close(tale.office, tale.handover)
     tale.narrator.say("BC signed the receipt, custody turned, PR signed the audit")
 

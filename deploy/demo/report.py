@@ -60,7 +60,7 @@ def figures(
         "excluded": _reasons(turned, "excluded"),
         "decision_counts": handover["frozen_counts"],
         "dropped": handover["custody"]["dropped"],
-        "after_snapshot": handover["custody"]["after_snapshot"],
+        "after_snapshot": dict(tale.after_snapshot),
         "operations": proven.operations,
         "leaves": proven.leaves,
         "missing": proven.missing,

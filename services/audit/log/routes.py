@@ -66,8 +66,8 @@ def router(log: Log, *, public_log: bool) -> StrictRouter:
 
     @api.get(
         "/tile/entries/{place:path}",
-        dependencies=[require(Scope.AUDIT_BUNDLES)],
-        summary="An entry bundle",
+        dependencies=[require(Scope.AUDIT_MONITOR)],
+        summary="An entry bundle: every party's events, so it needs audit:monitor",
     )
     async def read_bundle(place: str) -> Response:
         octets = _file(log, f"tile/entries/{place}")
