@@ -22,6 +22,9 @@ from contracts.events.payload import Payload
 from contracts.events.topics import PARTITIONS, TOPICS
 from contracts.events.transfer import TRANSFER_EVENTS
 from contracts.events.vault import VAULT_EVENTS
+from services.chassis.clock import SystemClock
+from services.vault.host import init
+from services.vault.settings import VaultSettings
 
 ROOT: Final = Path(__file__).parents[1] / "contracts"
 SERVICES: Final = ("vault", "transfer", "audit")
@@ -148,6 +151,7 @@ def openapi() -> Iterator[tuple[str, dict[str, Any]]]:
             "KEYTURN_KEYS_DIR": f"{folder}/keys",
             "KEYTURN_INSTALLATION": "0000000000000000",
         }
+        init(VaultSettings.from_environ(environ), SystemClock())
         for service in SERVICES:
             module = importlib.import_module(f"services.{service}.app")
             yield service, module.openapi(environ)

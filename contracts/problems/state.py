@@ -56,6 +56,13 @@ ROLLED_BACK = Problem(
     "Another item of this all-or-none batch was refused, so this one was not done.",
     "Mend the refused item and send the whole batch again.",
 )
+PLAN_REFUSED = Problem(
+    "plan-refused",
+    409,
+    "Plan refused",
+    "This vault cannot carry out the plan as it is.",
+    "Read `reason` and `missing`; mend the catalogue or agree on another plan.",
+)
 TURN_REFUSED = Problem(
     "turn-refused",
     409,

@@ -18,8 +18,13 @@ from services.audit.intake.operations import Intake
 from services.audit.intake.sources import SourceClient, SourceKeys
 from services.audit.log.files import CHECKPOINT, FileMissing, TileFiles
 from services.audit.log.operations import Log
+from services.audit.log.reading import LogReadings
 from services.audit.log.routes import router as log_router
 from services.audit.opening import Opening, init, open_audit
+from services.audit.search.export import Exports
+from services.audit.search.operations import Searches
+from services.audit.search.projection import Projection
+from services.audit.search.routes import router as search_router
 from services.audit.settings import AuditSettings
 from services.chassis import installation
 from services.chassis.auth import RemoteKeys, TokenSource, TokenVerifier
@@ -71,7 +76,10 @@ def create_app(settings: AuditSettings, *, clock: Clock | None = None) -> FastAP
     run = _Run(opening, clock, Metrics())
     app = create_service_app(
         settings=settings,
-        routers=[log_router(run.log, public_log=settings.public_log)],
+        routers=[
+            log_router(run.log, public_log=settings.public_log),
+            search_router(run.searches, run.exports),
+        ],
         lifespan=run.lifespan,
         verifier=TokenVerifier(
             issuer=settings.issuer,
@@ -99,6 +107,15 @@ class _Run:
         self.http = httpx.AsyncClient()
         self.journal = opening.journal(clock, stop_process)
         self.log = Log(self.journal, opening.files(), opening.signer)
+        readings = LogReadings(self.log)
+        self._projection = Projection(readings, opening.search(clock))
+        self.searches = Searches(readings, self._projection)
+        companions = (installation.LOG_VKEY, installation.SOURCES)
+        self.exports = Exports(
+            readings,
+            self._projection,
+            {name: self._settings.state_dir / name for name in companions},
+        )
         self._upkeep = Upkeep(
             opening.settings,
             {"log": self.journal},
@@ -108,6 +125,7 @@ class _Run:
             keep_seconds=opening.settings.outbox_keep_seconds,
         )
         self._size = metrics.gauge("log_size", "Leaves under the checkpoint.")
+        self._found = metrics.gauge("search_size", "Leaves that can be found.")
         self._parked = metrics.gauge("intake_parked", "Events not yet under a head.")
         self._gaps = metrics.gauge("intake_gaps", "Lanes that are behind their head.")
         self._dropped = metrics.gauge("intake_dropped", "Events of no source.")
@@ -125,11 +143,14 @@ class _Run:
             slot = hold_slot(engines, self._settings.state_dir, self.journal.slot)
             stack.callback(slot.release)
             stack.callback(self.journal.close)
+            stack.callback(self._projection.database.close)
             stack.push_async_callback(self.http.aclose)
             await self.log.start()
             background = Background()
             stack.push_async_callback(background.stop)
-            background.start([*self._upkeep.work(), self._intake()])
+            background.start(
+                [*self._upkeep.work(), self._intake(), self._projection.run()]
+            )
             yield
 
     async def _intake(self) -> None:
@@ -187,6 +208,7 @@ class _Run:
         while True:
             state = intake.state
             self._size.set(self.log.size)
+            self._found.set(self._projection.size)
             self._parked.set(state.parked)
             self._gaps.set(state.gaps)
             self._dropped.set(state.dropped)

@@ -23,6 +23,10 @@ class LogBehindTiles(AuditError):  # noqa: N818
     """The database is older than the published tiles; the start is refused."""
 
 
+class LogDamaged(AuditError):  # noqa: N818
+    """Published log and database contradict each other; `fsck` names where."""
+
+
 class EventNotFound(AuditError):  # noqa: N818
     """No such event under the published checkpoint, or not the caller's to see."""
 

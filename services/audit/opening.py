@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from nacl.signing import SigningKey
 
 from contracts.log.note import NoteSigner
+from services.audit.log import store as _log  # noqa: F401 - defines tables of LOG
 from services.audit.log.files import TileFiles
 from services.audit.schema import LOG, OWN_LANES, SEARCH
+from services.audit.search import store as _search  # noqa: F401 - and of SEARCH
 from services.audit.settings import AuditSettings
 from services.chassis import installation
 from services.chassis.clock import Clock, random_alias, random_bytes

@@ -9,11 +9,12 @@ signs events is given to it (`GroupStep`). SQLite and PostgreSQL behave alike.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, TypeVar
 
@@ -178,10 +179,7 @@ class Database:
         elif not self._commit(group):
             return
         for request, value, error in outcomes:
-            if error is None:
-                request.future.set_result(value)
-            else:
-                request.future.set_exception(error)
+            _answer(request, value, error)
         if changed:
             self._on_commit()
 
@@ -270,12 +268,12 @@ class Database:
             if self.step is not None:
                 self.step.unknown()
             self._drop_connection()
+            if self.engines.is_io_error(exc):
+                self._on_fatal("the disk refused a commit")
             for request in group:
                 error = CommitUnknown("the commit failed; its outcome is unknown")
                 error.__cause__ = exc
-                request.future.set_exception(error)
-            if self.engines.is_io_error(exc):
-                self._on_fatal("the disk refused a commit")
+                _answer(request, None, error)
             return False
         CRASH_POINTS.reach("database.after_commit")
         if self.step is not None:
@@ -285,15 +283,15 @@ class Database:
     def _after_failure(self, group: list[_Request[Any]], exc: Exception) -> None:
         """Retry a failed group one request at a time; answer a failed single."""
         if isinstance(exc, Fenced):
-            for request in group:
-                request.future.set_exception(exc)
             self._on_fatal("another process has taken this lane")
+            for request in group:
+                _answer(request, None, exc)
             return
         if len(group) > 1:
             for request in group:
                 self._run([request], more=False)
             return
-        group[0].future.set_exception(_translated(exc))
+        _answer(group[0], None, _translated(exc))
 
     def _open(self) -> Connection:
         if self._connection is None:
@@ -325,6 +323,15 @@ class Database:
             connection.close()
         except DBAPIError:
             return  # it is gone, which is what was wanted
+
+
+def _answer(request: _Request[Any], value: Any, error: BaseException | None) -> None:
+    """Tell the caller, unless it was cancelled and waits no more."""
+    with contextlib.suppress(InvalidStateError):
+        if error is None:
+            request.future.set_result(value)
+        else:
+            request.future.set_exception(error)
 
 
 def _translated(exc: Exception) -> Exception:

@@ -35,10 +35,16 @@ from services.chassis.auth import (
     unguarded_routes,
 )
 from services.chassis.body import StrictRoute
+from services.chassis.crashpoints import CRASH_POINTS
 from services.chassis.docs import docs_router, problems_router
 from services.chassis.headers import Entrance, RequestFrame
 from services.chassis.health import Check, health_router
-from services.chassis.settings import Mode, ServiceSettings, is_loopback
+from services.chassis.settings import (
+    Mode,
+    ServiceSettings,
+    SettingsError,
+    is_loopback,
+)
 from services.chassis.telemetry import Metrics, RequestLog
 
 API_VERSION = "1"  # additive changes only; never in an answer's meaning
@@ -267,7 +273,12 @@ class _Server(uvicorn.Server):
 
 
 def run(app: FastAPI, settings: ServiceSettings) -> None:
-    """Serve `app` until SIGTERM or SIGINT; open requests get 5 seconds to end."""
+    """Serve `app` until SIGTERM or SIGINT; open requests get 5 seconds to end.
+
+    Raises:
+        SettingsError: `crash_at` names no crash point.
+    """
+    arm_crash_point(settings)
     telemetry.configure(settings.SERVICE or "keyturn", settings.log_level.value)
     config = uvicorn.Config(
         app,
@@ -289,6 +300,22 @@ def run(app: FastAPI, settings: ServiceSettings) -> None:
         ssl_version=ssl.PROTOCOL_TLS_SERVER,
     )
     _Server(config, app).run()
+
+
+def arm_crash_point(settings: ServiceSettings) -> None:
+    """Arm the crash point that the settings name, if any.
+
+    Raises:
+        SettingsError: There is no such label.
+    """
+    if settings.crash_at is None:
+        return
+    try:
+        CRASH_POINTS.arm(*settings.crash_at)
+    except ValueError:
+        raise SettingsError(
+            settings.variable("crash_at"), "names no label of crashpoints.LABELS"
+        ) from None
 
 
 def strict_routes(app: FastAPI) -> list[APIRoute]:

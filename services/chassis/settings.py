@@ -20,14 +20,8 @@ from urllib.parse import urlsplit
 
 PREFIX = "KEYTURN_"
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
-SAMPLE_SECRETS = (
-    "change",
-    "example",
-    "insecure",
-    "password",
-    "sample",
-    "secret",
-    "keyturn",
+SAMPLE_SECRETS = tuple(
+    "change example insecure password sample secret keyturn".split()  # noqa: SIM905
 )
 MIN_SECRET_CHARACTERS = 16
 
@@ -141,6 +135,12 @@ def url(text: str) -> str:
     return text.rstrip("/")
 
 
+def crash_point(text: str) -> tuple[str, int]:
+    """Parse `label` or `label:hits` of a crash point."""
+    label, _, hits = text.partition(":")
+    return label, whole(1, 1_000_000)(hits or "1")
+
+
 def is_loopback(address: str) -> bool:
     """Tell whether a host name or URL stays on this host."""
     host = urlsplit(address).hostname if "://" in address else address
@@ -153,6 +153,7 @@ _SECRET = read(Secret, "a secret")
 _WORDS = read(words, "a comma-separated list")
 _URL = read(url, "an http(s) URL without user, query or fragment")
 _BOOL = read(boolean, "`true` or `false`")
+_CRASH = read(crash_point, "`label` or `label:hits`")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -183,6 +184,7 @@ class ServiceSettings:
         transfer_url: Base URL of transfer.
         audit_url: Base URL of audit.
         demonstration: Accept what only a demonstration may, such as `as_of` in a plan.
+        crash_at: `label[:hits]`, where tests of crashes have it die by SIGKILL.
         docs: Serve /docs and /openapi.json also in production mode.
         log_level: Lowest level that is written to stderr.
     """
@@ -216,6 +218,7 @@ class ServiceSettings:
     transfer_url: str = field(default="http://127.0.0.1:8402", metadata=_URL)
     audit_url: str = field(default="http://127.0.0.1:8403", metadata=_URL)
     demonstration: bool = field(default=False, metadata=_BOOL)
+    crash_at: tuple[str, int] | None = field(default=None, metadata=_CRASH)
     docs: bool = field(default=False, metadata=_BOOL)
     log_level: LogLevel = field(
         default=LogLevel.INFO, metadata=read(LogLevel, "a log level")
@@ -264,6 +267,8 @@ class ServiceSettings:
         """
         self._check_paths()
         self._check_tokens()
+        if self.crash_at is not None and not self.demonstration:
+            raise SettingsError("KEYTURN_CRASH_AT", "is for demonstrations only; unset")
         if self.mode is Mode.PRODUCTION:
             self._check_production()
             self._check_transport()

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
-import os
 import signal
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Final
@@ -21,36 +19,33 @@ import httpx
 from fastapi import FastAPI
 
 from contracts.law.pack import RulePack, parse_pack
-from contracts.log.note import NoteVerifier
-from services.chassis import installation, outbox, outbox_routes, telemetry
+from services.chassis import outbox_routes, telemetry
 from services.chassis.auth import RemoteKeys, TokenSource, TokenVerifier
 from services.chassis.auth.guards import TOKEN_PATH
-from services.chassis.bus import BusUnavailable, Publisher
+from services.chassis.background import Background, stop_process
 from services.chassis.clock import (
     Clock,
     SystemClock,
-    milliseconds,
     random_alias,
     uuid7,
 )
 from services.chassis.database import DatabaseError
-from services.chassis.follower import Follower
 from services.chassis.journal import Journal
 from services.chassis.log_reader import HttpLog
-from services.chassis.relay import Relay
 from services.chassis.serve import create_service_app
-from services.chassis.slots import hold_slot
+from services.chassis.slots import SlotTaken, hold_slot
 from services.chassis.telemetry import Metrics
+from services.chassis.upkeep import Upkeep
 from services.transfer.execution import Executions, Worker, progress
 from services.transfer.handovers.operations import Handovers
 from services.transfer.handovers.readings import Readings
 from services.transfer.handovers.routes import router as handovers_router
-from services.transfer.opening import Opening, credentials, open_transfer
+from services.transfer.opening import Opening, credentials, init, open_transfer
 from services.transfer.settings import TransferSettings
 from services.transfer.vault_client import VaultClient
 
-WATCH_SECONDS: Final = 2.0
-WAIT_FOR_LOG_SECONDS: Final = 1.0
+UPKEEP_SLOT: Final = "transfer-upkeep"
+TAKE_OVER_SECONDS: Final = 1.0
 
 
 def create_app(
@@ -70,13 +65,29 @@ def create_app(
         SettingsError, KeyFileRefused, EngineRefused: Transfer cannot be opened; the
             message says how to mend it.
     """
-    base = open_base(settings, settings.server, clock, http)
+    return _application(open_base(settings, settings.server, clock, http))
+
+
+def openapi(environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return the OpenAPI document; initialises the state directory of `environ`."""
+    settings = TransferSettings.from_environ(environ)
+    init(settings)
+    base = _base(open_transfer(settings), settings.server, SystemClock())
+    try:
+        return _application(base).openapi()
+    finally:
+        base.journal.database.close()
+
+
+def _application(base: Base) -> FastAPI:
+    settings = base.settings
     opening, journal, clock = base.opening, base.journal, base.clock
     handovers = Handovers(
         journal,
         base.vault,
         installation=opening.installation,
         pack=base.pack,
+        demonstration=settings.demonstration,
         clock=clock,
         new_id=lambda: str(uuid7()),
         new_alias=random_alias,
@@ -84,7 +95,11 @@ def create_app(
         progress=progress,
     )
     readings = Readings(
-        journal, installation=opening.installation, clock=clock, progress=progress
+        journal,
+        installation=opening.installation,
+        rules_not_built=[gate.id for gate in base.pack.gates_not_built],
+        clock=clock,
+        progress=progress,
     )
     app = create_service_app(
         settings=settings,
@@ -140,9 +155,20 @@ def open_base(
         client_secret=secret,
         clock=clock,
     )
+    return _base(opening, process, clock, http, auth)
+
+
+def _base(
+    opening: Opening,
+    process: str,
+    clock: Clock,
+    http: httpx.AsyncClient | None = None,
+    auth: httpx.Auth | None = None,
+) -> Base:
+    http = http or httpx.AsyncClient(base_url=opening.settings.vault_url)
     return Base(
         opening=opening,
-        journal=opening.journal(clock, f"{process}/handover", _stop_process),
+        journal=opening.journal(clock, f"{process}/handover", stop_process),
         vault=VaultClient(http, auth),
         http=http,
         clock=clock,
@@ -204,95 +230,43 @@ class Base:
             stack.callback(_close, self.journal)
             self.journal.start()
             stack.push_async_callback(self.http.aclose)
-            tasks = [asyncio.create_task(work) for work in self._work()]
-            stack.push_async_callback(_cancel, tasks)
+            background = Background()
+            stack.push_async_callback(background.stop)
+            background.start([self._keep()])
             yield
 
-    def _work(self) -> list[Coroutine[Any, Any, None]]:
-        # BUG: server and workers each relay and follow the whole database; audit
-        # drops what comes twice. A lease would save the work.
-        return [self._relay(), self._follow(), self._watch()]
+    async def _keep(self) -> None:
+        """Relay and follow, while no other process of this database does.
 
-    async def _relay(self) -> None:
-        up = self.metrics.gauge("relay_up", "Whether the bus took the last events.")
-        relay = Relay(
-            self.journal,
-            Publisher(self._broker),
-            on_state=lambda state: up.set(float(state == "relaying")),
-        )
-        await relay.run()
+        All processes write one outbox, so one of them is enough to empty it; when it
+        dies, its slot is free and another takes over.
+        """
+        engines = self.journal.database.engines
+        while True:
+            try:
+                slot = hold_slot(engines, self.settings.state_dir, UPKEEP_SLOT)
+            except SlotTaken:
+                await asyncio.sleep(TAKE_OVER_SECONDS)
+                continue
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for work in self._upkeep().work():
+                        group.create_task(work)
+            finally:
+                slot.release()
 
-    def _broker(self) -> str:
-        """Return the broker's address, read again at each rebuild of a client."""
-        if self.settings.kafka_servers is not None:
-            return self.settings.kafka_servers
-        path = self.settings.state_dir / "broker.json"
-        try:
-            return str(json.loads(path.read_text(encoding="utf-8"))["bootstrap"])
-        except (OSError, ValueError, KeyError, TypeError):
-            raise BusUnavailable("broker.json is not there yet") from None
-
-    async def _follow(self) -> None:
-        verifier = await self._log_verifier()
-        log = HttpLog(self.settings.audit_url)
-        follower = Follower(
-            self.journal,
-            log,
-            verifier,
+    def _upkeep(self) -> Upkeep:
+        return Upkeep(
+            self.settings,
+            {"handover": self.journal},
+            lambda: HttpLog(self.settings.audit_url),
             clock=self.clock,
-            horizon_seconds=self.settings.outbox_keep_seconds,
-            on_alarm=lambda code: telemetry.logger().error("follower.alarm", code=code),
+            metrics=self.metrics,
+            keep_seconds=self.settings.outbox_keep_seconds,
         )
-        alarm = self.metrics.gauge(
-            "follower_alarm", "Whether the published log contradicts itself."
-        )
-        alarm.set_function(lambda: float(follower.alarm is not None))
-        try:
-            await follower.run()
-        finally:
-            await log.close()
-
-    async def _log_verifier(self) -> NoteVerifier:
-        """Return the log's public key; audit's `init` writes its file."""
-        while True:
-            found = installation.log_verifier(self.settings.state_dir)
-            if found is not None:
-                return found
-            await asyncio.sleep(WAIT_FOR_LOG_SECONDS)
-
-    async def _watch(self) -> None:
-        """Measure what waits to be found in the log. Never a matter of readiness."""
-        age = self.metrics.outbox_age.labels("handover")
-        rows = self.metrics.outbox_events.labels("handover")
-        while True:
-            with contextlib.suppress(DatabaseError):
-                found = await self.journal.read(
-                    lambda c: outbox.stats(
-                        c, self.journal.tables, milliseconds(self.clock.now())
-                    )
-                )
-                age.set(found.oldest_seconds)
-                rows.set(found.rows)
-            await asyncio.sleep(WATCH_SECONDS)
-
-
-def _stop_process(why: str) -> None:
-    """Ask this process to end: another writer took its lane, or the disk failed."""
-    telemetry.logger().error("transfer.stopping", reason=why.replace(" ", "-"))
-    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _close(journal: Journal) -> None:
     # A lane that was fenced, or whose database is gone, is ended by its successor.
     with contextlib.suppress(DatabaseError):
         journal.close()
-
-
-async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    for outcome in await asyncio.gather(*tasks, return_exceptions=True):
-        if isinstance(outcome, Exception):
-            telemetry.logger().error(
-                "transfer.task_failed", **telemetry.describe(outcome)
-            )

@@ -76,6 +76,15 @@ class BodyRefused(TransferError):  # noqa: N818
         super().__init__(pointer=pointer, extra={"reason": reason})
 
 
+class DemonstrationOnly(TransferError):  # noqa: N818
+    """A plan fixes the day of its decision outside a demonstration."""
+
+    problem = problems.DEMONSTRATION_ONLY
+
+    def __init__(self) -> None:
+        super().__init__(pointer="/plan/as_of")
+
+
 class VaultError(TransferError):
     """Root of what calling the vault may come to."""
 
@@ -96,7 +105,7 @@ class VaultRefused(VaultError):  # noqa: N818
     Attributes:
         code: The problem's stable code.
         status: HTTP status.
-        reason: The problem's `reason`, or empty.
+        reason: The problem's `reason`, or the `state` it met, or empty.
     """
 
     problem = problems.STATE_CONFLICT

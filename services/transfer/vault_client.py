@@ -23,7 +23,8 @@ TIMEOUT: Final = httpx.Timeout(30.0, connect=3.0, pool=10.0)
 MAX_ANSWER_BYTES: Final = 8 * 1024 * 1024
 PAGE: Final = 200
 PLAN_TYPE: Final = "application/vnd.keyturn.plan.v1+json"
-_TRY_AGAIN: Final = frozenset({429, 500, 502, 503, 504})
+#: Not 500: the vault says so when what was prepared is not what was decided.
+_TRY_AGAIN: Final = frozenset({429, 502, 503, 504})
 
 
 class Answer(BaseModel):
@@ -62,12 +63,17 @@ class Batches(Answer):
 
 
 class Backup(Answer):
-    """The backup of a handover's scope; `state` is none, running, passed, failed."""
+    """The backup of a handover's scope.
+
+    Attributes:
+        state: none, running, passed or failed.
+        drill: passed or failed, once the backup was restored and compared.
+    """
 
     state: str = "none"
     digest: str | None = None
     folios: int | None = None
-    drill: Any = None
+    drill: str | None = None
 
 
 class Custody(Answer):
@@ -333,7 +339,7 @@ def _read(status: int, raw: bytes) -> dict[str, Any]:
         raise VaultRefused(
             _word(members.get("code")) or "unknown",
             status,
-            _word(members.get("reason")),
+            _word(members.get("reason")) or _word(members.get("state")),
         )
     if status >= httpx.codes.MULTIPLE_CHOICES or not isinstance(found, dict):
         raise VaultMalformed

@@ -63,6 +63,11 @@ def _init(settings: VaultSettings, parsed: argparse.Namespace) -> int:
     return 0
 
 
+def _migrate(settings: VaultSettings, _parsed: argparse.Namespace) -> int:
+    host.migrate(settings)
+    return 0
+
+
 def _serve(settings: VaultSettings, _parsed: argparse.Namespace) -> int:
     serve.run(create_app(settings), settings)
     return 0
@@ -138,13 +143,11 @@ def _say(parsed: argparse.Namespace, facts: dict[str, Any]) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m services.vault")
     commands = parser.add_subparsers(required=True)
-    for name, text in (
-        ("init", "make what a vault needs; may be repeated"),
-        ("migrate", "bring the databases to this version"),
-    ):
-        command = commands.add_parser(name, help=text)
-        command.add_argument("--json", action="store_true")
-        command.set_defaults(run=_init)
+    init = commands.add_parser("init", help="make what a vault needs; repeatable")
+    init.add_argument("--json", action="store_true")
+    init.set_defaults(run=_init)
+    migrate = commands.add_parser("migrate", help="make the tables of this version")
+    migrate.set_defaults(run=_migrate)
     commands.add_parser("serve", help="serve until SIGTERM").set_defaults(run=_serve)
     enrol = commands.add_parser("enrol", help="enrol a party, a client or an officer")
     _add_enrolments(enrol.add_subparsers(required=True))

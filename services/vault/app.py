@@ -8,8 +8,9 @@ opens the lanes, relays and follows, and closes in the reverse order.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 from fastapi import APIRouter, FastAPI
@@ -27,14 +28,19 @@ from services.chassis.serve import create_service_app
 from services.chassis.slots import HeldSlot, hold_slot
 from services.chassis.telemetry import Metrics
 from services.chassis.upkeep import Upkeep
+from services.vault.access import Access, load_policy
 from services.vault.catalogue import Catalogues
 from services.vault.catalogue.routes import router as catalogue_router
 from services.vault.keys.keyring import Keyring
 from services.vault.keys.sealing import NONCE_BYTES, Key, open_sealed, seal
+from services.vault.mandate import Ground, Mandates, carried_packs
+from services.vault.mandate.routes import router as mandate_router
 from services.vault.opening import Opening, open_vault
 from services.vault.parties import Parties
 from services.vault.parties.issuer import TokenIssuer
 from services.vault.parties.routes import router as parties_router
+from services.vault.records import Reads, Records, Writing
+from services.vault.records.routes import router as records_router
 from services.vault.schema import IDEMPOTENCY
 from services.vault.settings import VaultSettings
 
@@ -58,6 +64,10 @@ class Rooms:
     parties: Parties
     catalogues: Catalogues
     idempotency: IdempotencyStore
+    access: Access
+    records: Records
+    disclosures: Reads
+    mandates: Mandates
 
     def databases(self) -> list[Database]:
         """Return every open database of this process."""
@@ -71,6 +81,8 @@ class Rooms:
         return [
             parties_router(self.parties, self.issuer),
             catalogue_router(self.catalogues),
+            records_router(self.records, self.disclosures, self.idempotency),
+            mandate_router(self.mandates),
             outbox_routes.router([self.changes, self.reads]),
         ]
 
@@ -84,8 +96,8 @@ def create_app(settings: VaultSettings, *, clock: Clock | None = None) -> FastAP
     """
     clock = clock or SystemClock()
     opening = open_vault(settings)
-    rooms = build_rooms(opening, clock)
     metrics = Metrics()
+    rooms = build_rooms(opening, clock, metrics)
     run = _Run(opening, rooms, clock, metrics)
     app = create_service_app(
         settings=settings,
@@ -110,7 +122,18 @@ def create_app(settings: VaultSettings, *, clock: Clock | None = None) -> FastAP
     return app
 
 
-def build_rooms(opening: Opening, clock: Clock) -> Rooms:
+def openapi(environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return the OpenAPI document of an initialised installation's vault."""
+    app = create_app(VaultSettings.from_environ(environ))
+    rooms: Rooms = app.state.rooms
+    try:
+        return app.openapi()
+    finally:
+        for database in rooms.databases():
+            database.close()
+
+
+def build_rooms(opening: Opening, clock: Clock, metrics: Metrics) -> Rooms:
     """Open the databases and build the rooms over them; starts no lane yet."""
     settings = opening.settings
     changes = opening.changes(clock, f"{settings.worker}/changes", stop_process)
@@ -126,23 +149,64 @@ def build_rooms(opening: Opening, clock: Clock) -> Rooms:
         clock=clock,
         new_id=lambda: str(uuid7()),
     )
+    parties = Parties(
+        changes,
+        issuer,
+        installation=opening.installation,
+        secrets_key=opening.database_keys["clients"].secret,
+        clock=clock,
+    )
+    catalogues = Catalogues(
+        changes, clock=clock, memory_seconds=settings.catalogue_seconds
+    )
+    idempotency = _idempotency(opening.database_keys["idempotency"])
+    access = Access(parties, reads, load_policy(), metrics)
+    writing = Writing(
+        changes,
+        keyring,
+        catalogues,
+        access,
+        clock=clock,
+        new_id=lambda: str(uuid7()),
+        random_bytes=random_bytes,
+    )
     return Rooms(
         changes=changes,
         reads=reads,
         keys=keys,
         keyring=keyring,
         issuer=issuer,
-        parties=Parties(
-            changes,
-            issuer,
-            installation=opening.installation,
-            secrets_key=opening.database_keys["clients"].secret,
+        parties=parties,
+        catalogues=catalogues,
+        idempotency=idempotency,
+        access=access,
+        records=Records(changes, access, writing),
+        disclosures=Reads(changes, keyring, catalogues, access),
+        mandates=_mandates(opening, changes, keyring, catalogues, clock),
+    )
+
+
+def _mandates(
+    opening: Opening,
+    changes: Journal,
+    keyring: Keyring,
+    catalogues: Catalogues,
+    clock: Clock,
+) -> Mandates:
+    return Mandates(
+        Ground(
+            changes=changes,
+            keyring=keyring,
+            catalogues=catalogues,
             clock=clock,
-        ),
-        catalogues=Catalogues(
-            changes, clock=clock, memory_seconds=settings.catalogue_seconds
-        ),
-        idempotency=_idempotency(opening.database_keys["idempotency"]),
+            installation=opening.installation,
+            demonstration=opening.settings.demonstration,
+            secrets_key=opening.database_keys["decisions"],
+            backups=opening.settings.state_dir / "backups",
+            new_id=lambda: str(uuid7()),
+            random_bytes=random_bytes,
+            packs=carried_packs(),
+        )
     )
 
 
@@ -195,6 +259,7 @@ class _Run:
             for slot in self._hold_slots():
                 stack.callback(slot.release)
             stack.callback(self._rooms.keys.close)
+            stack.callback(self._rooms.keyring.close)
             for journal in (self._rooms.changes, self._rooms.reads):
                 stack.callback(_close, journal)
                 journal.start()
@@ -202,7 +267,9 @@ class _Run:
                 stack.push_async_callback(self._http.aclose)
             background = Background()
             stack.push_async_callback(background.stop)
-            background.start(self._upkeep.work())
+            background.start([*self._upkeep.work(), self._rooms.mandates.watch()])
+            stack.push_async_callback(self._rooms.mandates.close)
+            await self._rooms.mandates.resume()
             yield
 
     def _hold_slots(self) -> list[HeldSlot]:
@@ -216,6 +283,7 @@ class _Run:
             for slot in held:
                 slot.release()
             # Nothing was written yet, and without its slot this process must not.
+            self._rooms.keyring.close()
             for database in self._rooms.databases():
                 database.close()
             raise

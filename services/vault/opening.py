@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Final
 
 from nacl.signing import SigningKey
 from sqlalchemy import MetaData
@@ -22,10 +23,15 @@ from services.chassis.key_files import load_seed
 from services.chassis.lanes import Source
 from services.chassis.settings import Secret
 from services.chassis.slots import hold_slot
+from services.vault.catalogue import tables as catalogue_tables
+from services.vault.custody import tables as custody_tables
 from services.vault.keys import database_keys
+from services.vault.keys import tables as keys_tables
 from services.vault.keys.keyring import Keyring
 from services.vault.keys.providers import FileRootKey, KeyProvider
 from services.vault.keys.sealing import Key
+from services.vault.mandate import tables as mandate_tables
+from services.vault.parties import tables as parties_tables
 from services.vault.schema import (
     CHANGES_LANES,
     KEYS,
@@ -34,6 +40,15 @@ from services.vault.schema import (
     RECORDS,
 )
 from services.vault.settings import VaultSettings
+
+#: Imported, so that `metadata` knows every room's tables whoever opens the vault.
+ROOMS_WITH_TABLES: Final = (
+    catalogue_tables,
+    custody_tables,
+    keys_tables,
+    mandate_tables,
+    parties_tables,
+)
 
 Fatal = Callable[[str], None]
 

@@ -104,6 +104,7 @@ class CustodyVault:
         self.lost_answers: list[str] = []
         self.counts_lie = 0
         self.root_lies = False
+        self.drills: list[str] = []
         self.after: Callable[[str, str], None] = lambda _method, _path: None
 
     # --- faults -------------------------------------------------------------------
@@ -248,7 +249,13 @@ class CustodyVault:
         if custody.state == "cancelling" and custody.polls % 2 == 0:
             custody.state = "cancelled"
         if custody.backup["state"] == "running":
-            custody.backup = {"state": "passed", "digest": plan_hash(b"b"), "folios": 9}
+            drill = self.drills.pop(0) if self.drills else "passed"
+            custody.backup = {
+                "state": drill,
+                "digest": plan_hash(b"b"),
+                "folios": 9,
+                "drill": drill,
+            }
         return 200, {
             "state": custody.state,
             "plan_hash": plan_hash(custody.plan),

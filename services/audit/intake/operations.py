@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Intake: three loops that bring the sources' events into the log.
+"""Intake: the loops that bring the sources' events into the log.
 
-The consumer offers what Kafka carries; the filler asks the sources for what is
+The consumer offers what Kafka carries; a filler for each source asks it for what is
 missing; the integrator hands verified groups to the log. Any of the first two may be
 without its peer for as long as it likes: nothing is lost, only later.
 """
@@ -9,25 +9,17 @@ without its peer for as long as it likes: nothing is lost, only later.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from contracts.events.head import KAFKA_HEADER, Head
 from contracts.events.topics import TOPICS
-from services.audit.intake.sources import (
-    Sent,
-    SignedHead,
-    SourceClient,
-    SourceKeys,
-    SourceUnavailable,
-)
-from services.audit.intake.verdict import Verdict
+from services.audit.intake.desk import Desk
+from services.audit.intake.filler import Filler
+from services.audit.intake.sources import SignedHead, SourceClient, SourceKeys
 from services.audit.log import store
-from services.audit.log.arrivals import Fork, Position
 from services.audit.log.operations import Batch, Log
-from services.audit.log.succession import Alarm
 from services.chassis.bus import BusUnavailable, OffsetLost, Received, Subscriber
 from services.chassis.database import DatabaseError
 from services.chassis.telemetry import logger
@@ -35,11 +27,11 @@ from services.chassis.telemetry import logger
 GATHER_SECONDS: Final = 0.012  # an fsync for a tiny batch costs more than this wait
 FETCH_SECONDS: Final = 0.25
 FETCH_LIMIT: Final = 4_000
-POLL_SECONDS: Final = 1.0
 RETRY_SECONDS: Final = 0.5
-GAP_TRIES: Final = 10  # polls before a gap becomes an alert
 
 _SERVICE_OF: Final = {topic: service for service, topic in TOPICS.items()}
+
+Offsets = dict[tuple[str, int], int]
 
 
 @dataclass(slots=True)
@@ -63,63 +55,70 @@ class Intake:
         sources: Sequence[SourceClient],
     ) -> None:
         self._log = log
-        self._keys = keys
         self._subscriber = subscriber
-        self._sources = sources
-        self._verdict = Verdict(keys.installation, keys.verify)
-        self._offsets: dict[tuple[str, int], int] = {}
-        self._forks: list[Fork] = []
-        self._alarms: list[Alarm] = []
-        self._wake = asyncio.Event()
+        self._desk = Desk(keys)
+        self._fillers = [
+            Filler(source, log, self._desk, self._bus_is_up) for source in sources
+        ]
+        self._offsets: Offsets = {}
         self._seek_again = asyncio.Event()
-        self._tries: dict[tuple[str, int], int] = {}
         self._bus = False
 
     @property
     def state(self) -> IntakeState:
         """What metrics show."""
+        verdict = self._desk.verdict
         return IntakeState(
-            self._verdict.parked,
-            self._verdict.dropped,
-            len(self._verdict.missing()),
-            self._bus,
+            verdict.parked, verdict.dropped, len(verdict.missing()), self._bus
         )
 
     async def run(self) -> None:
-        """Run the three loops until cancelled."""
+        """Run all loops until cancelled; ends by an error only where it must stop."""
         await self._reset()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._consume())
-            group.create_task(self._fill())
+            for filler in self._fillers:
+                group.create_task(filler.run())
             group.create_task(self._integrate())
+
+    def _bus_is_up(self) -> bool:
+        return self._bus
 
     # --- the consumer ------------------------------------------------------------
 
     async def _consume(self) -> None:
-        offsets = await self._log.journal.read(store.offsets)
+        lost = False
         try:
             while True:
                 try:
-                    await self._subscriber.seek(offsets)
-                    self._seek_again.clear()
-                    self._bus = True
-                    while not self._seek_again.is_set():
-                        for message in await self._gather():
-                            self._arrived(message)
                     offsets = await self._log.journal.read(store.offsets)
+                    if lost:
+                        # The broker lost data or was replaced: begin again there, and
+                        # rely on deduplication and on the sources.
+                        offsets = dict.fromkeys(offsets, 0)
+                    await self._subscriber.seek(offsets)
+                    self._offsets = offsets if lost else {}
+                    self._seek_again.clear()
+                    self._bus, lost = True, False
+                    await self._listen()
                 except OffsetLost:
-                    # The broker lost data or was replaced: begin again there, and
-                    # rely on deduplication and on the sources.
-                    offsets = {}
-                    self._offsets = {}
+                    logger().warning("intake.bus_replaced")
+                    self._bus, lost = False, True
                 except (BusUnavailable, DatabaseError):
                     self._bus = False
                     await asyncio.sleep(RETRY_SECONDS)
         finally:
             await self._subscriber.abandon()
 
+    async def _listen(self) -> None:
+        """Take what comes, until the positions are to be read again."""
+        while not self._seek_again.is_set():
+            await self._desk.room()
+            for message in await self._gather():
+                self._arrived(message)
+
     async def _gather(self) -> list[Received]:
-        """Fetch, and once something has come, a little longer."""
+        """Fetch, and once much has come, a little longer."""
         found = await self._subscriber.fetch(FETCH_SECONDS, FETCH_LIMIT)
         if not found:
             return found
@@ -131,113 +130,62 @@ class Intake:
 
     def _arrived(self, message: Received) -> None:
         service = _SERVICE_OF[message.topic]
-        self._offsets[(message.topic, message.partition)] = message.offset + 1
-        event = self._verdict.offer(service, message.value)
-        signature = message.headers.get(KAFKA_HEADER)
+        desk = self._desk
         named = message.headers.get("ce_id")
-        if event is None or signature is None:
-            self._wake.set()
-            return
-        if named is not None and named != f"{event.lane}/{event.seq}".encode():
-            return
-        head = Head(self._keys.installation, event.lane, event.seq, event.leaf)
-        self._verdict.head(service, head, signature)
-        self._wake.set()
+        event = desk.verdict.offer(service, message.value, named)
+        # After the event: an offset is stored with what it led to, never before it.
+        self._offsets[(message.topic, message.partition)] = message.offset + 1
+        signature = message.headers.get(KAFKA_HEADER)
+        if event is not None and signature is not None:
+            head = Head(desk.installation, event.lane, event.seq, event.leaf)
+            desk.head(service, head, signature)
+        desk.wake.set()
 
-    # --- the filler -----------------------------------------------------------------
-
-    async def _fill(self) -> None:
-        while True:
-            for source in self._sources:
-                with contextlib.suppress(SourceUnavailable, DatabaseError):
-                    await self._poll(source)
-            await asyncio.sleep(POLL_SECONDS)
-
-    async def _poll(self, source: SourceClient) -> None:
-        """Ask one source for its heads, and for what was missing before already."""
-        before = self._verdict.missing()
-        known = {
-            row.lane: row.seq for row in await self._log.journal.read(store.positions)
-        }
-        heads = await source.heads(self._keys.installation)
-        for signed in heads:
-            await self._compare(source.service, signed, known)
-        for lane, (service, first, last) in self._verdict.missing().items():
-            if service != source.service:
-                continue
-            # Still on its way over Kafka, unless it was missing at the last poll.
-            if lane in before or first == 1 or not self._bus:
-                await self._ask(source, lane, first, last)
-        self._wake.set()
-
-    async def _compare(
-        self, service: str, signed: SignedHead, known: dict[str, int]
-    ) -> None:
-        """Hold a head against what the log held before it was asked for."""
-        head = signed.head
-        if not self._verdict.head(service, head, signed.signature):
-            return
-        seq = known.get(head.lane, 0)
-        if head.seq < seq:
-            # A source's end only grows: it was restored from an older copy.
-            self._alarms.append(Alarm("restore", head.lane, head.seq))
-        if head.seq <= seq:
-            leaf = await self._log.journal.read(
-                lambda c: store.leaf_hash_at(c, head.lane, head.seq)
-            )
-            if leaf is not None and leaf != head.leaf:
-                evidence = head.message() + signed.signature
-                self._forks.append(Fork(head.lane, head.seq, evidence))
-
-    async def _ask(
-        self, source: SourceClient, lane: str, first: int, last: int
-    ) -> None:
-        found = await source.events(lane, first, last)
-        for sent in found:
-            self._filled(source.service, lane, sent)
-        key = (lane, first)
-        if found and found[0].seq == first:
-            self._tries.pop(key, None)
-            return
-        self._tries[key] = self._tries.get(key, 0) + 1
-        if self._tries[key] == GAP_TRIES:
-            self._alarms.append(Alarm("gap", lane, first))
-
-    def _filled(self, service: str, lane: str, sent: Sent) -> None:
-        event = self._verdict.offer(service, sent.event)
-        if event is None or sent.signature is None:
-            return
-        head = Head(self._keys.installation, lane, event.seq, event.leaf)
-        self._verdict.head(service, head, sent.signature)
-
-    # --- the integrator ---------------------------------------------------------------
+    # --- the integrator ------------------------------------------------------------
 
     async def _integrate(self) -> None:
         while True:
-            await self._wake.wait()
-            self._wake.clear()
-            forks, self._forks = self._forks, []
-            alarms, self._alarms = self._alarms, []
-            offsets, self._offsets = self._offsets, {}
-            groups = self._verdict.ready()
-            if not (groups or forks or alarms):
-                self._offsets = {**offsets, **self._offsets}
-                continue
+            await self._desk.wake.wait()
             try:
-                await self._log.integrate(
-                    Batch(groups, offsets, forks=forks, alarms=alarms)
-                )
+                await self._step()
             except DatabaseError:
                 # What was taken out is fetched again from the stored offsets.
                 logger().warning("intake.retried", code="database")
                 await asyncio.sleep(RETRY_SECONDS)
                 await self._reset()
                 self._seek_again.set()
+                self._desk.wake.set()
+
+    async def _step(self) -> None:
+        desk = self._desk
+        desk.wake.clear()
+        await self._compare(desk.claims())
+        groups = desk.verdict.ready()
+        forks, alarms = desk.forks(), desk.alarms()
+        desk.drained.set()
+        if not (groups or forks or alarms):
+            return
+        offsets, self._offsets = self._offsets, {}
+        await self._log.integrate(Batch(groups, offsets, forks, alarms))
+
+    async def _compare(self, claims: Sequence[SignedHead]) -> None:
+        """Hold heads about what is integrated against the leaves."""
+        if not claims:
+            return
+        held = await self._log.journal.read(
+            lambda c: [store.leaf_hash_at(c, s.head.lane, s.head.seq) for s in claims]
+        )
+        for claim, leaf in zip(claims, held, strict=True):
+            self._desk.compared(claim, leaf)
 
     async def _reset(self) -> None:
         """Forget everything and begin at what the database holds."""
-        verdict = Verdict(self._keys.installation, self._keys.verify)
-        for row in await self._log.journal.read(store.positions):
-            verdict.place(row.lane, row.service, Position(row.seq, row.leaf_hash))
-        self._verdict = verdict
-        self._offsets = {}
+        while True:
+            try:
+                rows = await self._log.journal.read(store.positions)
+            except DatabaseError:
+                await asyncio.sleep(RETRY_SECONDS)
+                continue
+            self._desk.reset(rows)
+            self._offsets = {}
+            return

@@ -22,6 +22,7 @@ from contracts.problems import Refusal
 from services.audit.errors import SourcesMalformed
 
 TIMEOUT_SECONDS: Final = 5.0
+PAGE_EVENTS: Final = 500  # asked for at once; the answer runs on to the next head
 MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
 
 
@@ -51,7 +52,7 @@ class SourceKeys:
 
     def __init__(self, installation: str, keys: Mapping[str, list[VerifyKey]]) -> None:
         self.installation = installation
-        self._keys = keys
+        self._keys = dict(keys)
 
     @classmethod
     def load(cls, path: Path) -> SourceKeys:
@@ -82,10 +83,20 @@ class SourceKeys:
 class SourceClient:
     """One source's outbox routes."""
 
-    def __init__(self, service: str, url: str, auth: httpx.Auth | None) -> None:
+    def __init__(
+        self,
+        service: str,
+        url: str,
+        auth: httpx.Auth | None,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
         self.service = service
         self._client = httpx.AsyncClient(
-            base_url=url, auth=auth, timeout=TIMEOUT_SECONDS, follow_redirects=False
+            base_url=url,
+            auth=auth,
+            timeout=TIMEOUT_SECONDS,
+            follow_redirects=False,
+            transport=transport,
         )
 
     async def heads(self, installation: str) -> list[SignedHead]:
@@ -104,16 +115,19 @@ class SourceClient:
                 )
                 for item in document["items"]
             ]
-        except (KeyError, TypeError, ValueError) as exc:
+        except (KeyError, TypeError, ValueError, AttributeError) as exc:
             raise SourceUnavailable("the source's heads are malformed") from exc
 
     async def events(self, lane: str, first: int, last: int) -> list[Sent]:
         """Return events `first`..`last` of a lane, extended to the next head.
 
+        At most `PAGE_EVENTS` and what follows to the head: ask again from there.
+
         Raises:
             SourceUnavailable: No answer, or a malformed one.
         """
-        query = {"lane": lane, "from": str(first), "to": str(last)}
+        end = min(last, first + PAGE_EVENTS - 1)
+        query = {"lane": lane, "from": str(first), "to": str(end)}
         document = await self._get("/v1/outbox", query)
         try:
             return [
@@ -132,18 +146,24 @@ class SourceClient:
         await self._client.aclose()
 
     async def _get(self, path: str, query: Mapping[str, str]) -> Any:
+        body = bytearray()
         try:
-            answer = await self._client.get(path, params=query)
+            async with self._client.stream("GET", path, params=query) as answer:
+                if answer.status_code != httpx.codes.OK:
+                    raise SourceUnavailable("the source refuses")
+                async for part in answer.aiter_bytes():
+                    body += part
+                    if len(body) > MAX_ANSWER_BYTES:
+                        raise SourceUnavailable("the source's answer has no end")
         except (httpx.HTTPError, Refusal) as exc:
-            # Refusal: no token is to be had while the issuer is away.
+            # Refusal: the issuer gave no token, so the source was not even asked.
             raise SourceUnavailable("the source does not answer") from exc
-        if answer.status_code != 200 or len(answer.content) > MAX_ANSWER_BYTES:
-            raise SourceUnavailable("the source refuses")
         try:
-            return answer.json()
-        except ValueError as exc:
+            return json.loads(body)
+        except (ValueError, RecursionError) as exc:
             raise SourceUnavailable("the source's answer is no JSON") from exc
 
 
 def _hash(text: str) -> bytes:
+    """Read `sha256:<hex>`; raises ValueError and, for another type, AttributeError."""
     return bytes.fromhex(text.removeprefix("sha256:"))

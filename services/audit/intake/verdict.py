@@ -9,61 +9,30 @@ ever is. Source: audit.md, Delivery 2 and 4.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
 from contracts.events import envelope
-from contracts.events.envelope import EventMalformed
 from contracts.events.head import Head
-from services.audit.log.arrivals import Group, Parked, Position
+from services.audit.log.arrivals import Fork, Group, Parked, Position, read
 
 MAX_PARKED_BYTES: Final = 64 * 1024 * 1024
-_CORE: Final = ("lane", "seq", "prev")
+MAX_HEADS: Final = 10_000  # of one lane; more come only while a gap holds it
 
 
-def read(raw: bytes) -> Parked | None:
-    """Read an event's bytes; None where not even its place on a lane can be read."""
-    try:
-        event = envelope.parse(raw)
-    except EventMalformed:
-        return _read_core(raw)
-    return Parked(
-        raw=raw,
-        leaf=envelope.leaf_hash(raw),
-        lane=event.lane,
-        seq=event.seq,
-        prev=event.prev,
-        readable=True,
-        type=event.type,
-        data=event.data,
-    )
-
-
-def _read_core(raw: bytes) -> Parked | None:
-    """Read only the place: a later version's event must not stop its lane."""
-    try:
-        document = json.loads(raw)
-        lane, seq, prev = (document[name] for name in _CORE)
-        leaf = base64.b64decode(prev, validate=True)
-    except (ValueError, KeyError, TypeError, RecursionError, binascii.Error):
-        return None
-    if not isinstance(lane, str) or type(seq) is not int or len(lane) > 64:
-        return None
-    return Parked(
-        raw, envelope.leaf_hash(raw), lane, seq, leaf, readable=False, type="", data={}
-    )
+@dataclass(frozen=True, slots=True)
+class _Signed:
+    leaf: bytes
+    signature: bytes
 
 
 @dataclass(slots=True)
 class _Lane:
     service: str
     position: Position
-    heads: dict[int, bytes] = field(default_factory=dict)
+    heads: dict[int, _Signed] = field(default_factory=dict)
 
 
 Verify = Callable[[str, Head, bytes], bool]
@@ -81,7 +50,8 @@ class Verdict:
         self._verify = verify
         self._lanes: dict[str, _Lane] = {}
         self._parked: OrderedDict[bytes, Parked] = OrderedDict()
-        self._bytes = 0
+        self._forks: list[Fork] = []
+        self.parked_bytes = 0
         self.dropped = 0
 
     def place(self, lane: str, service: str, position: Position) -> None:
@@ -104,24 +74,29 @@ class Verdict:
         """How many events wait."""
         return len(self._parked)
 
-    def offer(self, service: str, raw: bytes) -> Parked | None:
-        """Park one event that arrived as `service`'s; None if it is dropped.
+    def offer(
+        self, service: str, raw: bytes, named: bytes | None = None
+    ) -> Parked | None:
+        """Park one event that arrived as `service`'s; None if it is refused.
 
-        Already integrated events and events beyond the bound are dropped: the first
-        are known, the second come again from the outbox.
+        An integrated event is not parked again. Beyond the bound the oldest are
+        dropped: they come again from the outbox.
+
+        Args:
+            service: Whose topic or outbox it came from.
+            raw: The event's bytes.
+            named: The id that its headers gave it, if any.
         """
         event = read(raw)
-        if event is None or not self._belongs(service, event):
+        if event is None or not self._belongs(service, event, named):
             self.dropped += 1
             return None
-        if event.seq <= self.position(event.lane).seq:
-            return None
-        if event.leaf not in self._parked:
+        if event.seq > self.position(event.lane).seq and event.leaf not in self._parked:
             self._parked[event.leaf] = event
-            self._bytes += len(raw)
-        while self._bytes > MAX_PARKED_BYTES:
+            self.parked_bytes += len(raw)
+        while self.parked_bytes > MAX_PARKED_BYTES:
             _leaf, oldest = self._parked.popitem(last=False)
-            self._bytes -= len(oldest.raw)
+            self.parked_bytes -= len(oldest.raw)
             self.dropped += 1
         return event
 
@@ -138,20 +113,31 @@ class Verdict:
         if known is None:
             known = self._lanes[head.lane] = _Lane(service, Position())
         if head.seq > known.position.seq:
-            known.heads[head.seq] = head.leaf
+            first = known.heads.setdefault(head.seq, _Signed(head.leaf, signature))
+            if first.leaf != head.leaf:
+                evidence = head.message() + signature
+                self._forks.append(Fork(head.lane, head.seq, evidence))
+            if len(known.heads) > MAX_HEADS:
+                del known.heads[min(known.heads)]  # the gap's filling brings it again
         return True
+
+    def forks(self) -> list[Fork]:
+        """Take out what contradicted a verified head."""
+        found, self._forks = self._forks, []
+        return found
 
     def ready(self) -> list[Group]:
         """Take out every chain that leads from a verified head to its position."""
         groups = []
         for lane, known in self._lanes.items():
-            chain = self._chain(known)
-            if not chain:
+            found = self._chain(lane, known)
+            if found is None:
                 continue
+            chain, signature = found
             for event in chain:
                 del self._parked[event.leaf]
-                self._bytes -= len(event.raw)
-            groups.append(Group(lane, known.service, tuple(chain)))
+                self.parked_bytes -= len(event.raw)
+            groups.append(Group(lane, known.service, tuple(chain), signature))
             last = chain[-1]
             self.place(lane, known.service, Position(last.seq, last.leaf))
         return groups
@@ -164,25 +150,42 @@ class Verdict:
             if known.heads
         }
 
-    def _belongs(self, service: str, event: Parked) -> bool:
+    def _belongs(self, service: str, event: Parked, named: bytes | None) -> bool:
         """Whether an event may be this service's, as far as it says so itself."""
-        if not event.readable:
-            return True
+        if named is not None and named != f"{event.lane}/{event.seq}".encode():
+            return False
         source = envelope.source_urn(self._installation, service)
-        return envelope.parse(event.raw).source == source
+        return not event.readable or event.source == source
 
-    def _chain(self, known: _Lane) -> list[Parked]:
-        """The longest chain from a head back to the position; empty if none."""
+    def _chain(self, lane: str, known: _Lane) -> tuple[list[Parked], bytes] | None:
+        """The longest chain from a head back to the position, and its signature."""
+        absent = None
         for seq in sorted(known.heads, reverse=True):
-            chain: list[Parked] = []
-            wanted = known.heads[seq]
-            while len(chain) < seq - known.position.seq:
-                event = self._parked.get(wanted)
-                if event is None or event.seq != seq - len(chain):
-                    break
-                chain.append(event)
-                wanted = event.prev
+            if absent is not None and seq >= absent:
+                continue  # its way back leads over the same absent event
+            head = known.heads[seq]
+            chain, wanted = self._walk(lane, head.leaf, seq, known.position.seq)
+            if len(chain) < seq - known.position.seq:
+                absent = seq - len(chain)
+            elif wanted == known.position.leaf:
+                return chain[::-1], head.signature
             else:
-                if wanted == known.position.leaf:
-                    return chain[::-1]
-        return []
+                # Signed, whole, and about another past than the log holds.
+                message = Head(self._installation, lane, seq, head.leaf).message()
+                self._forks.append(Fork(lane, seq, message + head.signature))
+                del known.heads[seq]
+        return None
+
+    def _walk(
+        self, lane: str, wanted: bytes, seq: int, end: int
+    ) -> tuple[list[Parked], bytes]:
+        """Walk `prev` from `seq` to `end`; return what is there, what is wanted."""
+        chain: list[Parked] = []
+        while seq > end:
+            event = self._parked.get(wanted)
+            if event is None or event.seq != seq or event.lane != lane:
+                break
+            chain.append(event)
+            wanted = event.prev
+            seq -= 1
+        return chain, wanted

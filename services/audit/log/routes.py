@@ -21,7 +21,7 @@ IMMUTABLE = {"Cache-Control": "public, max-age=31536000, immutable"}
 
 
 class LaneOut(BaseModel):
-    """How far a lane is integrated."""
+    """How far a lane is integrated; `successor` is empty while none follows it."""
 
     lane: str
     service: str
@@ -66,8 +66,8 @@ def router(log: Log, *, public_log: bool) -> StrictRouter:
 
     @api.get(
         "/tile/entries/{place:path}",
-        dependencies=[require(Scope.AUDIT_BUNDLES)],
-        summary="An entry bundle",
+        dependencies=[require(Scope.AUDIT_MONITOR)],
+        summary="An entry bundle: every party's events, so it needs audit:monitor",
     )
     async def read_bundle(place: str) -> Response:
         octets = _file(log, f"tile/entries/{place}")
@@ -85,6 +85,7 @@ def router(log: Log, *, public_log: bool) -> StrictRouter:
     )
     async def read_lanes() -> LanesOut:
         rows = await log.journal.read(store.positions)
+        after = {row.previous: row.lane for row in rows if row.previous}
         return LanesOut(
             items=[
                 LaneOut(
@@ -92,7 +93,7 @@ def router(log: Log, *, public_log: bool) -> StrictRouter:
                     service=row.service,
                     slot=row.slot,
                     seq=row.seq,
-                    successor=row.successor,
+                    successor=after.get(row.lane, ""),
                 )
                 for row in rows
             ]

@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import and_, func, insert, or_, select, update
+from sqlalchemy import and_, func, insert, select, update
 from sqlalchemy.engine import Connection
 
 from services.audit.log.tables import alert, leaf, offset, position, tree
@@ -38,14 +38,21 @@ class LeafRow:
 
 @dataclass(frozen=True, slots=True)
 class PositionRow:
-    """How far a lane is integrated."""
+    """How far a lane is integrated, and what its opening said of the one before.
+
+    Attributes:
+        head: The source's signature over this end of the lane.
+    """
 
     lane: str
     service: str
     slot: str
     seq: int
     leaf_hash: bytes
-    successor: str
+    head: bytes
+    previous: str = ""
+    previous_seq: int = 0
+    previous_leaf: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +72,13 @@ def tree_row(connection: Connection) -> TreeRow:
     row = connection.execute(select(tree.c.size, tree.c.edge, tree.c.checkpoint))
     found = row.first()
     return TreeRow(*found) if found is not None else TreeRow(0, b"", b"")
+
+
+def tree_and_positions(
+    connection: Connection,
+) -> tuple[TreeRow, list[PositionRow]]:
+    """Return the stored tree and every lane's position under it, in one snapshot."""
+    return tree_row(connection), positions(connection)
 
 
 def swap_tree(tx: Tx, old: TreeRow, new: TreeRow) -> bool:
@@ -114,32 +128,28 @@ def put_position(tx: Tx, row: PositionRow) -> None:
     moved = tx.execute(
         update(position)
         .where(position.c.lane == row.lane)
-        .values(seq=row.seq, leaf_hash=row.leaf_hash)
+        .values(seq=row.seq, leaf_hash=row.leaf_hash, head=row.head)
     )
     if moved.rowcount == 0:
-        tx.execute(
-            insert(position).values(
-                lane=row.lane,
-                service=row.service,
-                slot=row.slot,
-                seq=row.seq,
-                leaf_hash=row.leaf_hash,
-                successor=row.successor,
-            )
-        )
+        tx.execute(insert(position).values(**asdict(row)))
 
 
-def set_successor(tx: Tx, lane: str, successor: str) -> bool:
-    """Name a lane's successor; False where it has another one already."""
-    moved = tx.execute(
-        update(position)
-        .where(
-            position.c.lane == lane,
-            or_(position.c.successor == "", position.c.successor == successor),
+def followers_of(connection: Connection, lane: str) -> list[PositionRow]:
+    """Return the lanes whose opening names `lane` as the one before."""
+    rows = connection.execute(select(position).where(position.c.previous == lane))
+    return [PositionRow(*row) for row in rows]
+
+
+def first_lanes(connection: Connection, service: str, slot: str) -> list[str]:
+    """Return the lanes that began this slot; an honest source has one."""
+    found = connection.execute(
+        select(position.c.lane).where(
+            position.c.service == service,
+            position.c.slot == slot,
+            position.c.previous == "",
         )
-        .values(successor=successor)
     )
-    return moved.rowcount == 1
+    return list(found.scalars())
 
 
 def leaf_at(connection: Connection, lane: str, seq: int) -> tuple[int, bytes] | None:
@@ -177,6 +187,18 @@ def events(connection: Connection, first: int, last: int) -> list[bytes]:
     return list(found.scalars())
 
 
+def events_at(
+    connection: Connection, indexes: Sequence[int]
+) -> list[tuple[int, bytes]]:
+    """Return (index, event bytes) of these indexes, in order."""
+    found = connection.execute(
+        select(leaf.c.index, leaf.c.event)
+        .where(leaf.c.index.in_(indexes))
+        .order_by(leaf.c.index)
+    )
+    return [(row[0], row[1]) for row in found]
+
+
 def offsets(connection: Connection) -> dict[tuple[str, int], int]:
     """Return the next offset of every partition."""
     rows = connection.execute(select(offset))
@@ -200,16 +222,26 @@ def put_offsets(tx: Tx, wanted: Mapping[tuple[str, int], int]) -> None:
 def own_waiting(connection: Connection) -> list[LeafRow]:
     """Return committed events of audit's own lanes that are no leaves yet.
 
-    A lane's opening and closing are committed by whoever writes first and last.
+    A lane's opening and closing are committed by whoever writes first and last. Only
+    lanes that are behind are looked into: the outbox keeps what was receipted.
     """
-    box = OWN_LANES.outbox
-    rows = connection.execute(
-        select(box.c.lane, box.c.seq, box.c.leaf_hash, box.c.event)
-        .outerjoin(position, position.c.lane == box.c.lane)
-        .where(box.c.seq > func.coalesce(position.c.seq, 0))
-        .order_by(box.c.created_at, box.c.lane, box.c.seq)
-    )
-    return [LeafRow(*row) for row in rows]
+    lane, box = OWN_LANES.lane, OWN_LANES.outbox
+    held = func.coalesce(position.c.seq, 0)
+    rows: list[LeafRow] = []
+    behind = connection.execute(
+        select(lane.c.id, held)
+        .outerjoin(position, position.c.lane == lane.c.id)
+        .where(lane.c.seq > held)
+        .order_by(lane.c.opened_at, lane.c.id)
+    ).all()
+    for lane_id, seq in behind:
+        found = connection.execute(
+            select(box.c.lane, box.c.seq, box.c.leaf_hash, box.c.event)
+            .where(box.c.lane == lane_id, box.c.seq > seq)
+            .order_by(box.c.seq)
+        )
+        rows += [LeafRow(*row) for row in found]
+    return rows
 
 
 def add_alert(tx: Tx, values: Mapping[str, Any]) -> bool:

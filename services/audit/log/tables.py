@@ -6,6 +6,7 @@ from __future__ import annotations
 from sqlalchemy import (
     BigInteger,
     Column,
+    Index,
     Integer,
     LargeBinary,
     String,
@@ -15,11 +16,14 @@ from sqlalchemy import (
 
 from services.audit.schema import LOG
 
+#: INTEGER is SQLite's own row number: no second B-tree, and appends at the end.
+_INDEX = BigInteger().with_variant(Integer, "sqlite")
+
 #: `event` holds the exact leaf; the hash is SHA-256(0x00 || event).
 leaf = Table(
     "leaf",
     LOG,
-    Column("index", BigInteger, primary_key=True, autoincrement=False),
+    Column("index", _INDEX, primary_key=True, autoincrement=False),
     Column("lane", String(32), nullable=False),
     Column("seq", BigInteger, nullable=False),
     Column("leaf_hash", LargeBinary(32), nullable=False),
@@ -27,7 +31,9 @@ leaf = Table(
     UniqueConstraint("lane", "seq"),
 )
 
-#: How far each lane is integrated. `successor` is the lane that named it as previous.
+#: How far each lane is integrated, and what its opening said of the slot's lane before:
+#: `previous` is empty for a slot's first lane. Its successor is the lane that names it.
+#: `head` is the source's signature over exactly this end of the lane.
 position = Table(
     "position",
     LOG,
@@ -36,7 +42,11 @@ position = Table(
     Column("slot", String(64), nullable=False),
     Column("seq", BigInteger, nullable=False),
     Column("leaf_hash", LargeBinary(32), nullable=False),
-    Column("successor", String(32), nullable=False),
+    Column("head", LargeBinary(64), nullable=False),
+    Column("previous", String(32), nullable=False, index=True),
+    Column("previous_seq", BigInteger, nullable=False),
+    Column("previous_leaf", LargeBinary(32), nullable=False),
+    Index("ix_position_slot", "service", "slot"),
 )
 
 #: The next offset to fetch, stored with the leaves it led to.

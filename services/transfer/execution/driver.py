@@ -26,7 +26,6 @@ from services.transfer.execution.reconciliation import checked_summary
 from services.transfer.handovers import HandoverRow, Kind, VaultStep
 from services.transfer.vault_client import Custody, VaultClient
 
-LEASE_SECONDS: Final = 60.0  # longer than all calls of a step with their bounds
 POLL_SECONDS: Final = 0.3  # the vault is at work
 FAULT_SECONDS: Final = 15.0  # the vault refused: people have to do something first
 AWAY_SECONDS: Final = 2.0  # the vault did not answer
@@ -35,9 +34,17 @@ AWAY_SECONDS: Final = 2.0  # the vault did not answer
 class Driver:
     """Drives the steps that the vault owes, one handover at a time."""
 
-    def __init__(self, executions: Executions, vault: VaultClient) -> None:
+    def __init__(
+        self,
+        executions: Executions,
+        vault: VaultClient,
+        worker: str,
+        lease_seconds: float,
+    ) -> None:
         self._executions = executions
         self._vault = vault
+        self._worker = worker
+        self._lease_seconds = lease_seconds
 
     async def drive(self, row: HandoverRow, step: VaultStep) -> bool:
         """Bring one step as far as it goes now; whether it was this worker's.
@@ -45,7 +52,9 @@ class Driver:
         The vault's refusals and silence are written into the row and tried again
         later; they never end the worker.
         """
-        if not await self._executions.take(row, LEASE_SECONDS):
+        # The lease only saves work: should two drive one step, the vault answers both
+        # alike and the compare-and-swap lets one write it.
+        if not await self._executions.take(row, self._worker, self._lease_seconds):
             return False
         try:
             await self._step(row, step)
@@ -115,12 +124,11 @@ class Driver:
     async def _back_up(self, row: HandoverRow) -> None:
         custody = await self._must(row, {"decided"})
         backup = custody.backup
-        state = "none" if backup is None else backup.state or "none"
-        if backup is not None and state == "passed":
+        if backup is not None and backup.drill == "passed":
             await self._executions.backed_up(row, backup)
-        elif state == "running":
+        elif backup is not None and backup.state == "running":
             await self._executions.hold(row, POLL_SECONDS, "backup-running")
-        elif state == "failed" and row.fault != "":
+        elif backup is not None and backup.drill == "failed" and row.fault != "":
             # Tried and failed: the operator must ask again, which clears the fault.
             await self._executions.hold(row, FAULT_SECONDS, "backup-failed")
         else:

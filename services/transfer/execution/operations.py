@@ -33,6 +33,7 @@ from services.transfer.handovers import (
     lease_drive,
     next_vault_step,
     position_of,
+    release_drives,
     stored_handover,
     system_step,
 )
@@ -77,11 +78,25 @@ class Executions:
 
         return await self._journal.read(read)
 
-    async def take(self, row: HandoverRow, seconds: float) -> bool:
+    async def take(self, row: HandoverRow, worker: str, seconds: float) -> bool:
         """Lease the system's step of a handover; whether it was to be had."""
         return await self._journal.write(
-            lambda tx: lease_drive(tx, row.id, _now(tx), _now(tx) + _ms(seconds))
+            lambda tx: lease_drive(
+                tx, row.id, worker, _now(tx), _now(tx) + _ms(seconds)
+            )
         )
+
+    async def resume(self, worker: str) -> None:
+        """Free what an earlier process of this name held when it died.
+
+        Its slot is this process's now, so nobody else works under the name.
+        """
+
+        def write(tx: Tx) -> None:
+            release_drives(tx, worker)
+            store.release(tx, worker)
+
+        await self._journal.write(write)
 
     async def hold(self, row: HandoverRow, seconds: float, fault: str = "") -> None:
         """Try the system's step again after a while; `fault` says what stopped it."""

@@ -118,6 +118,7 @@ def set_executed(tx: Tx, leased: Leased, result: Executed) -> bool:
         .values(
             state=EXECUTED,
             lease_until=0,
+            leased_by="",
             moved=result.folios,
             dropped=result.dropped,
             fault="",
@@ -137,7 +138,11 @@ def set_verified(tx: Tx, leased: Leased) -> bool:
             batch.c.state == EXECUTED,
         )
         .values(
-            state=VERIFIED, lease_until=0, fault="", verified_at=milliseconds(tx.now)
+            state=VERIFIED,
+            lease_until=0,
+            leased_by="",
+            fault="",
+            verified_at=milliseconds(tx.now),
         )
     )
     return done.rowcount == 1
@@ -152,7 +157,7 @@ def set_failed(tx: Tx, leased: Leased, fault: str) -> None:
             batch.c.n == leased.n,
             batch.c.state.in_([WAITING, EXECUTED]),
         )
-        .values(state=FAILED, lease_until=0, fault=fault)
+        .values(state=FAILED, lease_until=0, leased_by="", fault=fault)
     )
 
 
@@ -165,8 +170,13 @@ def put_back(tx: Tx, leased: Leased, worker: str, fault: str, pause_ms: int) -> 
             batch.c.n == leased.n,
             batch.c.leased_by == worker,
         )
-        .values(lease_until=milliseconds(tx.now) + pause_ms, fault=fault)
+        .values(lease_until=milliseconds(tx.now) + pause_ms, leased_by="", fault=fault)
     )
+
+
+def release(tx: Tx, worker: str) -> None:
+    """Give up every lease that an earlier process of this name has left."""
+    tx.execute(update(batch).where(batch.c.leased_by == worker).values(lease_until=0))
 
 
 def left(connection: Connection | Tx, handover: str, state: str) -> int:

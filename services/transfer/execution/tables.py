@@ -25,5 +25,6 @@ batch = Table(
     Column("fault", String(64), nullable=False),
     Column("executed_at", BigInteger),
     Column("verified_at", BigInteger),
-    Index("ix_batch_next", "handover", "state", "lease_until", "n"),
+    Index("ix_batch_next", "handover", "state", "n"),
+    Index("ix_batch_leased_by", "leased_by"),
 )

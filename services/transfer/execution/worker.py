@@ -66,13 +66,14 @@ class Worker:
         """
         self._executions = executions
         self._vault = vault
-        self._driver = Driver(executions, vault)
+        self._driver = Driver(executions, vault, name, lease_seconds)
         self._name = name
         self._lease_seconds = lease_seconds
         self._parallel = parallel
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Work until told to stop; batches in flight are finished first."""
+        await self._executions.resume(self._name)
         while not stopping.is_set():
             try:
                 worked = await self.look(stopping)

@@ -11,6 +11,7 @@ from services.transfer.handovers.store import (
     HandoverRow,
     hold_drive,
     lease_drive,
+    release_drives,
 )
 from services.transfer.handovers.store import documents as counting_documents
 from services.transfer.handovers.store import get as stored_handover
@@ -31,6 +32,7 @@ __all__ = [
     "lease_drive",
     "next_vault_step",
     "position_of",
+    "release_drives",
     "stored_handover",
     "system_step",
 ]

@@ -22,7 +22,11 @@ from contracts.law.pack import RulePack
 from services.chassis.auth import Principal
 from services.chassis.clock import milliseconds
 from services.chassis.database import Tx
-from services.transfer.errors import BodyRefused, MandateIncomplete
+from services.transfer.errors import (
+    BodyRefused,
+    DemonstrationOnly,
+    MandateIncomplete,
+)
 from services.transfer.handovers import store, views
 from services.transfer.handovers.advancing import frozen_decision
 from services.transfer.handovers.documents import (
@@ -68,9 +72,12 @@ class Step:
 class Demands:
     """Checks what a step brings, under one installation and its rule pack."""
 
-    def __init__(self, installation: str, pack: RulePack) -> None:
+    def __init__(
+        self, installation: str, pack: RulePack, *, demonstration: bool
+    ) -> None:
         self._installation = installation
         self._pack = pack
+        self._demonstration = demonstration
 
     def deal(self, row: HandoverRow) -> Deal:
         """Return what does not change over the life of a handover."""
@@ -124,6 +131,7 @@ class Demands:
 
         Raises:
             BodyRefused: Scope or plan are missing, malformed or not of this step.
+            DemonstrationOnly: The plan fixes the day of its decision.
             MandateIncomplete: The signatures together do not suffice.
         """
         match asked.event:
@@ -156,6 +164,9 @@ class Demands:
     def _plan(self, tx: Tx, step: Step, asked: Asked) -> dict[str, Any]:
         if asked.plan is None:
             raise BodyRefused("/plan", "missing")
+        if asked.plan.get("as_of") is not None and not self._demonstration:
+            # The vault would refuse it too, but only after everybody has signed.
+            raise DemonstrationOnly
         scope = store.newest_scope(tx, step.row.id)
         assert scope is not None  # planning follows two agreements to a scope
         plan = build_plan(self.deal(step.row), scope[0], asked.plan, self._pack, tx.now)

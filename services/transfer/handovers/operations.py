@@ -80,6 +80,7 @@ class Handovers:
         *,
         installation: str,
         pack: RulePack,
+        demonstration: bool,
         clock: Clock,
         new_id: Callable[[], str],
         new_alias: Callable[[], str],
@@ -88,7 +89,7 @@ class Handovers:
     ) -> None:
         self._journal = journal
         self._officers = officers
-        self._demands = Demands(installation, pack)
+        self._demands = Demands(installation, pack, demonstration=demonstration)
         self._clock = clock
         self._new_id = new_id
         self._new_alias = new_alias

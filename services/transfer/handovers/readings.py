@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Final, TypeVar
 
 from services.chassis.auth import Principal, PrincipalKind
@@ -45,11 +45,13 @@ class Readings:
         journal: Journal,
         *,
         installation: str,
+        rules_not_built: Sequence[str],
         clock: Clock,
         progress: ProgressOf,
     ) -> None:
         self._journal = journal
         self._installation = installation
+        self._rules_not_built = tuple(rules_not_built)
         self._clock = clock
         self._progress = progress
 
@@ -142,6 +144,7 @@ class Readings:
                 store.transitions(connection, row.id),
                 store.documents(connection, row.id),
                 self._progress(connection, row.id),
+                self._rules_not_built,
                 now_ms,
             )
 

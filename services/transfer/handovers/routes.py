@@ -8,8 +8,8 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
+from fastapi import Depends, Request, Response
 from fastapi import Path as PathParameter
-from fastapi import Request, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from contracts.scopes import Scope
@@ -47,6 +47,7 @@ def router(room: Handovers, readings: Readings) -> StrictRouter:
     made = StrictRouter(prefix="/v1/handovers", tags=["handovers"])
     _add_steps(made, room)
     _add_reads(made, readings)
+    _add_progress(made, readings)
     _add_papers(made, readings)
     return made
 
@@ -113,13 +114,20 @@ def _add_reads(made: StrictRouter, readings: Readings) -> None:
     async def get_report(handover: HandoverId, principal: Reader) -> Report:
         return Report(**await readings.report(principal, handover))
 
+
+def _add_progress(made: StrictRouter, readings: Readings) -> None:
+    async def visible(handover: HandoverId, principal: Reader) -> str:
+        # Looked at before the stream begins: afterwards no status can say 404.
+        await readings.get(principal, handover)
+        return handover
+
     @made.get(
         "/{handover}/progress",
         summary="Changes of its state and counts, until it has ended",
         response_class=EventSourceResponse,
     )
     async def follow_handover(
-        handover: HandoverId, principal: Reader, request: Request
+        handover: Annotated[str, Depends(visible)], principal: Reader, request: Request
     ) -> AsyncIterator[ServerSentEvent]:
         async def pause(seconds: float) -> bool:
             stopping: asyncio.Event = request.app.state.stopping

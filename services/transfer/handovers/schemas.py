@@ -217,4 +217,5 @@ class Report(BaseModel):
     steps: list[StepView]
     signatures: list[SignatureView]
     gates_not_built: list[str]
+    rules_not_built: list[str]
     disclaimer: str

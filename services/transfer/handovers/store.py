@@ -146,7 +146,7 @@ def create(tx: Tx, row: HandoverRow) -> None:
     values = {name: getattr(row, name) for name in HandoverRow.__slots__}
     tx.execute(
         insert(handover).values(
-            **{**values, "state": row.state.value, "driven_until": 0}
+            **{**values, "state": row.state.value, "driven_until": 0, "driven_by": ""}
         )
     )
 
@@ -179,6 +179,7 @@ def move(  # noqa: PLR0913 - a step's columns, one each
             **{
                 "fault": "",
                 "driven_until": 0,
+                "driven_by": "",
                 **(changes or {}),
                 "state": to.value,
                 "step": before.step + 1,
@@ -328,14 +329,25 @@ def documents(
     ]
 
 
-def lease_drive(tx: Tx, handover_id: str, now_ms: int, until_ms: int) -> bool:
+def lease_drive(
+    tx: Tx, handover_id: str, worker: str, now_ms: int, until_ms: int
+) -> bool:
     """Lease the system's step of a handover; whether it was free."""
     taken = tx.execute(
         update(handover)
         .where(handover.c.id == handover_id, handover.c.driven_until <= now_ms)
-        .values(driven_until=until_ms)
+        .values(driven_until=until_ms, driven_by=worker)
     )
     return taken.rowcount == 1
+
+
+def release_drives(tx: Tx, worker: str) -> None:
+    """Give up every lease that an earlier process of this name has left."""
+    tx.execute(
+        update(handover)
+        .where(handover.c.driven_by == worker)
+        .values(driven_until=0, driven_by="")
+    )
 
 
 def hold_drive(tx: Tx, before: HandoverRow, until_ms: int, fault: str) -> None:
@@ -343,5 +355,5 @@ def hold_drive(tx: Tx, before: HandoverRow, until_ms: int, fault: str) -> None:
     tx.execute(
         update(handover)
         .where(handover.c.id == before.id, handover.c.step == before.step)
-        .values(driven_until=until_ms, fault=fault)
+        .values(driven_until=until_ms, driven_by="", fault=fault)
     )

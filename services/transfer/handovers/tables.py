@@ -20,7 +20,8 @@ from services.transfer.schema import TRANSFER
 
 #: One row per handover; moved by compare-and-swap on (state, step) and nothing else.
 #: `fault` is the code of what stopped the system's own step, '' while nothing does.
-#: `driven_until` is a worker's lease on the system's step.
+#: `driven_until` and `driven_by` are a worker's lease on the system's step, or a pause
+#: in it, which is nobody's.
 handover = Table(
     "handover",
     TRANSFER,
@@ -45,6 +46,7 @@ handover = Table(
     Column("turned", Text, nullable=False),
     Column("fault", String(64), nullable=False),
     Column("driven_until", BigInteger, nullable=False),
+    Column("driven_by", String(64), nullable=False),
     Index("ix_handover_state", "state"),
     Index("ix_handover_seller", "seller", "id"),
     Index("ix_handover_buyer", "buyer", "id"),

@@ -175,6 +175,7 @@ def report(
     steps: Sequence[Transition],
     documents: Sequence[DocumentRow],
     progress: Progress,
+    rules_not_built: Sequence[str],
     now_ms: int,
 ) -> dict[str, Any]:
     """Return the report: counts, phases, signatures, and what is not built."""
@@ -202,6 +203,7 @@ def report(
         "steps": [step_view(step) for step in steps],
         "signatures": [signature_view(found) for found in documents],
         "gates_not_built": list(GATES_NOT_BUILT),
+        "rules_not_built": list(rules_not_built),
         "disclaimer": DISCLAIMER,
     }
 

@@ -103,7 +103,7 @@ class Access:
         self._parties = parties
         self._reads = reads
         self._policy = policy
-        self._metrics = metrics
+        self.metrics = metrics
 
     @property
     def policy_version(self) -> str:
@@ -190,7 +190,7 @@ class Access:
         """
         reason = outcome.reason if isinstance(outcome, Denied) else GAP
         if isinstance(outcome, Gap):
-            self._metrics.policy_gap.inc()
+            self.metrics.policy_gap.inc()
         event = await self._denied(caller, action, reason, record, classes)
         raise AccessRefused(reason, event)
 
@@ -202,9 +202,11 @@ class Access:
     ) -> tuple[G, EventRef]:
         """Return what may be disclosed now, and the last event that says so.
 
-        Gather and decide, make the event durable, and compare the party's epoch: if
-        a turn, a freeze or a withdrawal came in between, gather and decide again. The
-        log may name a read that was then refused, never the reverse.
+        Gather and decide, make the events durable, and compare the party's epoch. If
+        a turn, a freeze or a withdrawal came in between, gather and decide again: what
+        was gathered after the events is disclosed if they name it, and if not, it gets
+        events of its own. The log may name a read that was then refused, never the
+        reverse.
 
         Args:
             caller: Who asks.
@@ -213,12 +215,16 @@ class Access:
 
         Raises:
             AuditUnavailable: The journal does not commit; nothing is disclosed.
-            Unsettled: The epoch moved at each of `MAX_ROUNDS` attempts.
+            Unsettled: What may be disclosed changed at each of `MAX_ROUNDS` attempts.
         """
+        gathered = await gather()
         for _round in range(MAX_ROUNDS):
-            gathered = await gather()
-            event = await self.append(events(gathered))
+            drafts = events(gathered)
+            event = await self.append(drafts)
             if await self._parties.epoch(caller.party) == gathered.epoch:
+                return gathered, event
+            gathered = await gather()
+            if events(gathered) == drafts:
                 return gathered, event
         raise Unsettled
 
@@ -245,7 +251,7 @@ class Access:
         record: str | None = None,
         classes: Sequence[str] = (),
     ) -> EventRef:
-        self._metrics.denied.labels(reason).inc()
+        self.metrics.denied.labels(reason).inc()
         event = vault_events.AccessDenied.model_validate(
             {
                 **caller.acted(),

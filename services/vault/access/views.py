@@ -54,7 +54,7 @@ def mask(kind: str, value: FieldValue) -> FieldValue:
     if rule is None:
         return HIDDEN
     if isinstance(value, bool):
-        return value if kind == "flag" else HIDDEN
+        return value if kind in {"flag", "none"} else HIDDEN
     if isinstance(value, int) and abs(value) > _MAX_INTEGER:
         return HIDDEN
     if isinstance(value, int | float):
@@ -145,6 +145,11 @@ def mask_id_number(text: str) -> str:
     return HIDDEN + signs[-4:] if len(signs) >= 8 else HIDDEN
 
 
+def show(text: str) -> str:
+    """Return the value as it is: for fields that say nothing of a person."""
+    return text
+
+
 def hide(text: str) -> str:  # noqa: ARG001 - every mask takes the text
     """Anything → ***."""
     return HIDDEN
@@ -154,6 +159,7 @@ Mask: TypeAlias = Callable[[str], str]
 
 MASKS: Final[Mapping[str, Mask]] = MappingProxyType(
     {
+        "none": show,
         "name": mask_name,
         "email": mask_email,
         "phone": mask_phone,

@@ -24,6 +24,7 @@ MAX_FAULTS: Final = 50
 IDENTITY: Final = "identity"
 """The pseudo-class under which a record's own number in a CRM is sealed."""
 
+_BESIDE: Final = frozenset({"entry_id", "at"})
 _ENTRY_ID: Final = re.compile(r"[!-~]{1,64}")
 _INSTANT: Final = re.compile(
     r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.ASCII
@@ -197,7 +198,7 @@ class Catalogue:
             if moment is None:
                 faults.append(_fault(f"{place}/at", "entry_at"))
             seen.add(str(id_))
-            faults.extend(self._faults(class_, own, place))
+            faults.extend(self._faults(class_, entry, place, beside=_BESIDE))
             if moment is not None and not faults:
                 checked.append(Entry(str(id_), moment, own))
         _refuse(faults)
@@ -221,9 +222,16 @@ class Catalogue:
         return IndexTerm(field.name, field.class_, normal, field.unique)
 
     def _faults(
-        self, class_: str, document: Mapping[str, Any], at: str
+        self,
+        class_: str,
+        document: Mapping[str, Any],
+        at: str,
+        *,
+        beside: frozenset[str] = frozenset(),
     ) -> Iterator[Fault]:
         for position, (name, value) in enumerate(document.items()):
+            if name in beside:
+                continue
             field = self.fields.get(name)
             if field is None or field.class_ != class_:
                 yield _fault(f"{at}/{position}", "unknown_field")

@@ -67,6 +67,7 @@ from services.vault.custody.store.index import (
 )
 from services.vault.custody.store.records import (
     Listed,
+    Page,
     StoredRecord,
     aliases_of,
     bump_etag,
@@ -112,6 +113,7 @@ __all__ = [
     "IndexValue",
     "Listed",
     "LiveScope",
+    "Page",
     "Place",
     "ScopeState",
     "SealedVersion",

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 from services.vault.schema import RECORDS
@@ -63,6 +64,7 @@ version = Table(
     Column("payload", LargeBinary, nullable=False),
     Column("digest", LargeBinary(32), nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Index("ix_version_created_at", "created_at"),
 )
 
 #: What lets a party open a version. `terms` is canonical JSON: basis, purposes,
@@ -133,6 +135,14 @@ decision = Table(
     Column("reason", String(32), nullable=False),
     Column("dropped", String(16), nullable=False),
     Index("ix_decision_record", "record"),
+    Index(
+        "ix_decision_dropped",
+        "handover",
+        "class",
+        "dropped",
+        sqlite_where=text("dropped <> ''"),
+        postgresql_where=text("dropped <> ''"),
+    ),
 )
 
 #: `unique_slot` is '' for fields the catalogue calls unique and the record's id for

@@ -27,7 +27,7 @@ from services.vault.keys.providers import KeyProvider, require_root
 from services.vault.keys.sealing import KEY_BYTES, Key, secret_context
 
 FORMAT: Final = "keyturn-db-keys/1"
-NAMES: Final = ("records", "reads", "keys", "clients", "idempotency")
+NAMES: Final = ("records", "reads", "keys", "clients", "idempotency", "decisions")
 
 
 def create(

@@ -111,6 +111,9 @@ class Keyring:
         self._random_bytes = random_bytes
         self._cache: dict[str, PartyKeys] = {}
         self._creating = asyncio.Lock()
+        self._watch: store.GenerationWatch | None = None
+        if database.engines.embedded:
+            self._watch = store.GenerationWatch(database.engines)
 
     def check_root(self) -> None:
         """Refuse a root key that did not wrap this key database.
@@ -139,7 +142,9 @@ class Keyring:
             SealBroken: A stored key was altered or moved.
             DatabaseError: The key database or the journal does not answer.
         """
-        keys = await self._database.read(lambda c: self._current(c, party))
+        keys = self._remembered(party)
+        if keys is None:
+            keys = await self._database.read(lambda c: self._current(c, party))
         for class_ in creating:
             if not keys.has(class_):
                 keys = await self._begin(party, class_)
@@ -147,6 +152,9 @@ class Keyring:
 
     def of_now(self, party: str) -> PartyKeys:
         """As `of`, on the calling thread and without creating any."""
+        keys = self._remembered(party)
+        if keys is not None:
+            return keys
         return self._database.read_now(lambda c: self._current(c, party))
 
     async def rotate(self, party: str, class_: str) -> int:
@@ -163,6 +171,19 @@ class Keyring:
     def forget(self) -> None:
         """Drop all keys from memory."""
         self._cache.clear()
+
+    def close(self) -> None:
+        """Drop all keys and give back the connection; before the database closes."""
+        self.forget()
+        if self._watch is not None:
+            self._watch.close()
+
+    def _remembered(self, party: str) -> PartyKeys | None:
+        """The party's keys in memory, if no key of anybody changed since."""
+        known = self._cache.get(party)
+        if self._watch is None or known is None:
+            return None
+        return known if known.generation == self._watch.number() else None
 
     def _current(self, connection: Connection, party: str) -> PartyKeys:
         found = store.read_generation(connection)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -12,7 +13,8 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
 from services.chassis.clock import milliseconds
-from services.chassis.database import Tx
+from services.chassis.database import DatabaseUnavailable, Tx
+from services.chassis.engines import Engines
 from services.vault.keys.sealing import KeyUse
 from services.vault.keys.tables import class_key, generation
 
@@ -56,6 +58,45 @@ def read_generation(connection: Connection) -> Generation | None:
     """Return the generation, None before `init`."""
     row = connection.execute(_GENERATION).first()
     return None if row is None else Generation(row.number, row.root)
+
+
+class GenerationWatch:
+    """Reads the generation's number over a connection of its own, on SQLite only.
+
+    Asked at every operation, so it goes past SQLAlchemy: 8 µs instead of 60. Each
+    question is a snapshot of its own and sees the newest commit of any process.
+    """
+
+    def __init__(self, engines: Engines) -> None:
+        self._connection = engines.reader.raw_connection()
+        self._cursor = self._connection.cursor()
+        self._lock = threading.Lock()
+        self._statement = str(
+            _GENERATION.compile(
+                dialect=engines.reader.dialect, compile_kwargs={"literal_binds": True}
+            )
+        )
+
+    def number(self) -> int:
+        """Return the number, 0 before `init`.
+
+        Raises:
+            DatabaseUnavailable: The key database does not answer.
+        """
+        try:
+            with self._lock:
+                self._cursor.execute(self._statement)
+                # All of it: a statement left open would hold its snapshot.
+                rows = self._cursor.fetchall()
+        except Exception as exc:
+            raise DatabaseUnavailable("the key database does not answer") from exc
+        return int(rows[0][0]) if rows else 0
+
+    def close(self) -> None:
+        """Give the connection back."""
+        with self._lock:
+            self._cursor.close()
+            self._connection.close()
 
 
 def begin_generation(tx: Tx, root: str) -> None:

@@ -1,2 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A handover at the vault: plan, decision, mandate, batches, turn."""
+"""From a plan to the turn: what people signed, carried out on the vault's own facts."""
+
+from services.vault.mandate.ground import Ground, carried_packs
+from services.vault.mandate.operations import Mandates
+
+__all__ = ["Ground", "Mandates", "carried_packs"]

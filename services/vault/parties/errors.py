@@ -64,10 +64,18 @@ class NoOfficer(VaultError):  # noqa: N818
     extra: ClassVar[Mapping[str, str]] = {"reason": "not-an-officer"}
 
 
-class ClientRevoked(VaultError):  # noqa: N818
-    """The client was revoked or is unknown; a token of it does not count any more."""
+class CallerRevoked(VaultError):  # noqa: N818
+    """The caller of a token was revoked, or was never enrolled here."""
 
     problem = problems.TOKEN_INVALID
+
+
+class ClientRevoked(CallerRevoked):
+    """The client was revoked or is unknown; a token of it does not count any more."""
+
+
+class OfficerWithoutKey(CallerRevoked):
+    """The officer has no good key in the token's role any more."""
 
 
 class EnrolmentRefused(VaultError):  # noqa: N818

@@ -14,13 +14,18 @@ from sqlalchemy.exc import IntegrityError
 
 from contracts.custody.officers import OfficerKey, Role
 from contracts.officers import OfficerRole
-from contracts.purposes import Purpose
+from contracts.purposes import GIVEN, Purpose
 from contracts.scopes import Scope
-from services.chassis.auth import PrincipalKind
+from services.chassis.auth import Principal, PrincipalKind
 from services.chassis.clock import milliseconds, random_alias
 from services.chassis.database import Tx
-from services.vault.parties.errors import CredentialsRefused, PartyUnknown
-from services.vault.parties.members import Client, EnrolledKey, KeyPurpose, Party
+from services.vault.parties.errors import (
+    ClientRevoked,
+    CredentialsRefused,
+    OfficerWithoutKey,
+    PartyUnknown,
+)
+from services.vault.parties.members import Client, EnrolledKey, KeyPurpose, Party, Terms
 from services.vault.parties.tables import actor, assertion, client, officer, party
 
 _SELLER_ROLE: Final = {
@@ -190,6 +195,21 @@ def keys_of_party(connection: Connection, party_id: str) -> list[EnrolledKey]:
     return [_key(row) for row in rows]
 
 
+def holds_key(connection: Connection, party_id: str, person: str, role: str) -> bool:
+    """Whether an officer has an unrevoked key in this role."""
+    found = connection.execute(
+        select(officer.c.key_id)
+        .where(
+            officer.c.party == party_id,
+            officer.c.person == person,
+            officer.c.role == role,
+            officer.c.revoked_at.is_(None),
+        )
+        .limit(1)
+    )
+    return found.first() is not None
+
+
 def insert_key(tx: Tx, new: EnrolledKey, enrolled_by: str) -> None:
     """Insert an officer's key."""
     tx.execute(
@@ -278,6 +298,24 @@ def _key(row: Row[*tuple[Any, ...]]) -> EnrolledKey:
 
 def _moment(at: int | None) -> datetime | None:
     return None if at is None else datetime.fromtimestamp(at / 1000, tz=UTC)
+
+
+def terms_of(connection: Connection, principal: Principal) -> Terms:
+    """Return for which purposes a caller may read at all, as enrolled now.
+
+    Raises:
+        ClientRevoked: The client is revoked or unknown.
+        OfficerWithoutKey: The officer has no good key in the token's role.
+    """
+    party_id, person, role = principal.party, principal.person, principal.role
+    if principal.kind is PrincipalKind.OFFICER:
+        if not holds_key(connection, party_id, person or "", role or ""):
+            raise OfficerWithoutKey
+        return Terms(GIVEN, None)
+    found = find_client(connection, principal.id)
+    if found is None or found.revoked or found.party != party_id:
+        raise ClientRevoked
+    return Terms(found.purposes, found.default_purpose)
 
 
 # -- Aliases of actors, used assertions -------------------------------------------

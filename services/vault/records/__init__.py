@@ -1,2 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Records over REST: create, read, patch, look up."""
+"""Records: create, change, append, look up, read, list, erase.
+
+Other rooms use what is named here.
+"""
+
+from services.vault.records.operations import Records
+from services.vault.records.reads import Reads
+from services.vault.records.writing import Writing
+
+__all__ = ["Reads", "Records", "Writing"]

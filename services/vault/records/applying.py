@@ -25,7 +25,7 @@ from services.vault.custody import (
     SealedVersion,
     StoredRecord,
 )
-from services.vault.parties import bump_epoch, epoch
+from services.vault.parties import bump_epoch
 from services.vault.records.errors import RecordNotFound
 from services.vault.records.values import RecordContent, Written
 
@@ -48,8 +48,8 @@ class Snapshot(Protocol):
         ...
 
     @property
-    def epoch(self) -> int:
-        """The party's epoch."""
+    def handed_over(self) -> bool:
+        """Whether a handover took anything of it away."""
         ...
 
 
@@ -144,15 +144,16 @@ class Alteration:
         return Written(id_, etag, event=ref, entries=self._entries())
 
     def _require_unmoved(self, tx: Tx, record: StoredRecord) -> None:
-        """Refuse what was decided before a turn, freeze, consent or policy change."""
+        """Refuse what was decided and sealed before a turn or a freeze."""
         if self.if_match is not None and record.etag != self.if_match:
             raise custody.EtagStale
-        now = epoch(tx.connection, self.caller.party)
-        if now != self.standing.epoch:
-            raise custody.FolioMoved("the party's rules moved")
+        party = self.caller.party
+        gone = custody.is_handed_over(tx.connection, party, record.id)
+        if gone != self.standing.handed_over:
+            raise custody.FolioMoved("the record was handed over")
         if self.corrects:
             return
-        frozen = custody.frozen_volumes(tx.connection, self.caller.party, record.id)
+        frozen = custody.frozen_volumes(tx.connection, party, record.id)
         for one in self.sealed:
             place = one.version.place
             if one.version.base and (place.class_, place.volume) in frozen:
@@ -253,7 +254,10 @@ def file_consent(
             classes=filed.classes,
         )
         ref = tell_dropped(tx, caller, alias, DropReason.WITHDRAWN, dropped) or ref
-    bump_epoch(tx, party)
+    if filed.withdrawn_at is not None or filed.kind == custody.OPT_OUT:
+        # Only what may turn a yes into a no makes reads under way decide again: an
+        # import that files consents must not hold them up.
+        bump_epoch(tx, party)
     return ref
 
 
@@ -284,7 +288,7 @@ def file_objection(
             handover=filed.handover,
         )
         ref = tell_dropped(tx, caller, alias, DropReason.OBJECTED, dropped) or ref
-    bump_epoch(tx, party)
+        bump_epoch(tx, party)
     return ref
 
 

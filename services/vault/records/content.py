@@ -68,7 +68,13 @@ def opened_volume(
 def place_entries(
     known: dict[str, Volume], entries: Iterable[Entry], zone: ZoneInfo, now_ms: int
 ) -> None:
-    """Put new entries into the volumes of their years, opening further ones."""
+    """Put new entries into the volumes of their years, opening further ones.
+
+    An entry that stands there already as it is sent is left alone: a nightly sync
+    that sends everything again writes nothing.
+    """
+    stored_now = (e for volume in known.values() for e in volume.entries.values())
+    latest = {e["entry_id"]: e for e in volumes.merged(stored_now)}
     for entry in entries:
         stored = {
             "entry_id": entry.entry_id,
@@ -76,6 +82,9 @@ def place_entries(
             "written_at": now_ms,
             "fields": dict(entry.fields),
         }
+        before = latest.get(entry.entry_id)
+        if before is not None and all(before[n] == stored[n] for n in ("at", "fields")):
+            continue
         volumes.place(known, stored, volumes.year_of(entry.at, zone))
 
 

@@ -13,6 +13,7 @@ from typing import Final
 from weakref import WeakValueDictionary
 
 from contracts.events import vault as vault_events
+from contracts.problems import Refusal
 from services.chassis import outbox
 from services.chassis.auth import Principal
 from services.chassis.clock import milliseconds
@@ -26,13 +27,9 @@ from services.vault.errors import VaultError
 from services.vault.parties import bump_epoch
 from services.vault.records import applying
 from services.vault.records.errors import EtagRequired, RecordNotFound, RolledBack
-from services.vault.records.values import (
-    BatchItem,
-    BatchResult,
-    Erased,
-    RecordContent,
-    Written,
-)
+from services.vault.records.items import BatchItem, BatchResult
+from services.vault.records.once import Once
+from services.vault.records.values import Erased, RecordContent, Written
 from services.vault.records.writing import Prepared, Writing
 
 MAX_ATTEMPTS: Final = 20  # how often a change is prepared again after another's
@@ -56,6 +53,7 @@ class Records:
         new: RecordContent,
         *,
         must_be_new: bool = False,
+        once: Once | None = None,
     ) -> Written:
         """Create a record, or change the one with the same external id.
 
@@ -68,7 +66,7 @@ class Records:
             FolioFrozen: As `patch`.
         """
         caller = await self._access.caller(principal, purpose, Action.CREATE)
-        return await self._put(caller, new, must_be_new=must_be_new)
+        return await self._put(caller, new, must_be_new=must_be_new, once=once)
 
     async def batch(
         self,
@@ -120,6 +118,8 @@ class Records:
         purpose: str | None,
         id_: str,
         change: RecordContent,
+        *,
+        once: Once | None = None,
     ) -> Written:
         """Append entries; one with a known `entry_id` replaces it. None is lost.
 
@@ -129,7 +129,7 @@ class Records:
             As `patch`, without etag.
         """
         caller = await self._access.caller(principal, purpose, Action.APPEND)
-        return await self._change(caller, id_, change, None)
+        return await self._change(caller, id_, change, None, once)
 
     async def erase(
         self,
@@ -212,33 +212,51 @@ class Records:
         return await self._changes.write(file, _locks(caller.party, id_))
 
     async def _put(
-        self, caller: Caller, new: RecordContent, *, must_be_new: bool = False
+        self,
+        caller: Caller,
+        new: RecordContent,
+        *,
+        must_be_new: bool = False,
+        once: Once | None = None,
     ) -> Written:
         async def prepare() -> Prepared:
             return await self._writing.prepare_put(caller, new, must_be_new=must_be_new)
 
         # One writer per external id in this process: the others would only retry.
         name = f"{caller.party}//{new.external_id}"
-        return await self._attempt(prepare, None if new.external_id is None else name)
+        if new.external_id is None:
+            name = f"{caller.party}//{id(new)}"
+        return await self._attempt(prepare, name, once)
 
     async def _change(
-        self, caller: Caller, id_: str, change: RecordContent, if_match: int | None
+        self,
+        caller: Caller,
+        id_: str,
+        change: RecordContent,
+        if_match: int | None,
+        once: Once | None = None,
     ) -> Written:
         async def prepare() -> Prepared:
             return await self._writing.prepare_change(caller, id_, change, if_match)
 
-        return await self._attempt(prepare, f"{caller.party}/{id_}")
+        return await self._attempt(prepare, f"{caller.party}/{id_}", once)
 
     async def _attempt(
-        self, prepare: Callable[[], Awaitable[Prepared]], name: str | None
+        self,
+        prepare: Callable[[], Awaitable[Prepared]],
+        name: str,
+        once: Once | None,
     ) -> Written:
         """Prepare and write, again while others come in between."""
-        lock = asyncio.Lock() if name is None else self._lock(name)
-        async with lock:
+        async with self._busy.setdefault(name, asyncio.Lock()):
+            before = await self._recall(once)
+            if before is not None:
+                return before
             for _attempt in range(MAX_ATTEMPTS):
                 prepared = await prepare()
+                fn = prepared.fn if once is None else once.around(prepared.fn)
                 try:
-                    return await self._changes.write(prepared.fn, prepared.locks)
+                    return await self._changes.write(fn, prepared.locks)
                 except custody.FolioMoved:
                     continue
                 except custody.ValueTaken as taken:
@@ -247,26 +265,38 @@ class Records:
                         raise
         raise custody.FolioMoved("the record moved at each attempt")
 
-    def _lock(self, name: str) -> asyncio.Lock:
-        return self._busy.setdefault(name, asyncio.Lock())
+    async def _recall(self, once: Once | None) -> Written | None:
+        """Return the answer given before, without preparing anything."""
+        if once is None:
+            return None
+        return await self._changes.write(once.recall)
 
     async def _one(self, caller: Caller, item: BatchItem) -> BatchResult:
         try:
-            return BatchResult(item.ref, await self._put(caller, item.content))
-        except (VaultError, DatabaseError) as error:
+            written = await self._put(caller, item.content, once=item.once)
+            return BatchResult(item.ref, written)
+        except (VaultError, Refusal, DatabaseError) as error:
             return BatchResult(item.ref, error=error)
 
     async def _all_or_none(
         self, caller: Caller, items: Sequence[BatchItem]
     ) -> list[BatchResult]:
+        before = [await self._recall(item.once) for item in items]
+        known = [one for one in before if one is not None]
+        if len(known) == len(items):
+            return [
+                BatchResult(item.ref, one)
+                for item, one in zip(items, known, strict=True)
+            ]
         for _attempt in range(MAX_ATTEMPTS):
             errors: dict[int, Exception] = {}
             prepared: list[Prepared] = []
             for position, item in enumerate(items):
                 try:
                     one = await self._writing.prepare_put(caller, item.content)
-                    prepared.append(one)
-                except VaultError as error:
+                    fn = one.fn if item.once is None else item.once.around(one.fn)
+                    prepared.append(Prepared(fn, one.locks))
+                except (VaultError, Refusal) as error:
                     errors[position] = error
             if errors:
                 return _rolled_back(items, errors)
@@ -290,7 +320,7 @@ class Records:
                     written.append(one.fn(tx))
                 except custody.FolioMoved:
                     raise
-                except VaultError as error:
+                except (VaultError, Refusal) as error:
                     raise _ItemRefused(position, error) from error
             return written
 
@@ -301,7 +331,7 @@ class Records:
 class _ItemRefused(Exception):  # noqa: N818 - carries the item's own error
     """One item of an all-or-none batch was refused inside the transaction."""
 
-    def __init__(self, position: int, error: VaultError) -> None:
+    def __init__(self, position: int, error: VaultError | Refusal) -> None:
         super().__init__(position)
         self.position = position
         self.error = error

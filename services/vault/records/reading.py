@@ -33,6 +33,7 @@ from services.vault.custody import (
     HeldFolio,
     StoredRecord,
 )
+from services.vault.keys.keyring import PartyKeys
 from services.vault.records.content import shown_entries
 
 UNMASKED = "none"
@@ -200,6 +201,15 @@ def _withheld(
         if not isinstance(access.decide([asked]), Allowed):
             hidden |= {f.name for f in catalogue.fields_of(class_) if f.grade is grade}
     return hidden
+
+
+def open_held(keys: PartyKeys, held: HeldFolio) -> Any:
+    """Open a held folio under the party's keys.
+
+    Raises:
+        SealBroken, KeyGone: See `custody.open_folio` and `PartyKeys.version`.
+    """
+    return custody.open_folio(held, keys.version(held.place.class_, held.key_version))
 
 
 def build(

@@ -33,8 +33,8 @@ from services.vault.parties import epoch
 from services.vault.records import reading
 from services.vault.records.cursor import open_cursor, seal_cursor
 from services.vault.records.errors import ClassUnknown, RecordNotFound
-from services.vault.records.reading import Held, Refused, Shown
-from services.vault.records.writing import external_value, open_held
+from services.vault.records.indexing import external_value
+from services.vault.records.reading import Held, Refused, Shown, open_held
 
 LIST: Final = "records"
 HISTORY: Final = "history"
@@ -53,11 +53,15 @@ class Disclosed:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Answers in the order of the questions, with the aliases they disclose."""
+    """Answers in the order of the questions, with the aliases they disclose.
+
+    `ahead` is the id after which a list continues.
+    """
 
     epoch: int
     answers: Sequence[Any]
     aliases: Sequence[str]
+    ahead: str | None = None
 
 
 class Reads:
@@ -170,10 +174,9 @@ class Reads:
         await self._allow(caller, Action.LIST, [IDENTITY])
 
         def gather(connection: Any) -> Found:
-            # One more than the page, to know whether there is a next one.
-            rows = custody.list_records(connection, caller.party, after, limit + 1)
+            page = custody.list_records(connection, caller.party, after, limit)
             now = epoch(connection, caller.party)
-            return Found(now, rows, [row.alias for row in rows[:limit]])
+            return Found(now, page.rows, [row.alias for row in page.rows], page.ahead)
 
         found, event = await self._access.traced(
             caller,
@@ -185,10 +188,8 @@ class Reads:
                 for page in in_pages(f.aliases)
             ],
         )
-        page = list(found.answers[:limit])
-        more = len(found.answers) > limit
-        ahead = seal_cursor(key, caller.party, LIST, page[-1].id) if more else None
-        return page, ahead, event
+        ahead = found.ahead and seal_cursor(key, caller.party, LIST, found.ahead)
+        return list(found.answers), ahead, event
 
     async def resolve(
         self,

@@ -7,7 +7,8 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import Header, Path, Query, Response
+from fastapi import Header, Path, Query, Request, Response
+from pydantic import BaseModel
 
 from contracts import problems
 from contracts.problems import Problem
@@ -16,10 +17,13 @@ from services.chassis.auth import Principal, require
 from services.chassis.body import Cursor, Limit, StrictRouter, Text
 from services.chassis.clock import rfc3339
 from services.chassis.database import DatabaseError
+from services.chassis.idempotency import IdempotencyStore, Stored, key_of
 from services.chassis.lanes import EventRef
 from services.chassis.problem_json import openapi_responses
 from services.vault.access import View
 from services.vault.custody import EtagStale, HistoryRow
+from services.vault.records.items import BatchResult
+from services.vault.records.once import Keyed, Render
 from services.vault.records.operations import Records
 from services.vault.records.reads import Disclosed, Reads
 from services.vault.records.schemas import (
@@ -47,7 +51,7 @@ from services.vault.records.schemas import (
     VersionOut,
     WrittenOut,
 )
-from services.vault.records.values import BatchResult, Erased, Written
+from services.vault.records.values import Erased, Written
 
 Purpose = Annotated[str | None, Header(alias="Keyturn-Purpose", max_length=64)]
 IfMatch = Annotated[str | None, Header(alias="If-Match", max_length=64)]
@@ -64,36 +68,44 @@ _REFUSALS = openapi_responses(
 )
 
 
-def router(records: Records, reads: Reads) -> StrictRouter:
+def router(
+    records: Records, reads: Reads, idempotency: IdempotencyStore
+) -> StrictRouter:
     """Return the routes of `records` and `reads`."""
     api = StrictRouter(tags=["records"])
-    _add_writes(api, records)
+    _add_writes(api, records, idempotency)
     _add_changes(api, records)
     _add_reads(api, reads)
     _add_searches(api, reads)
     return api
 
 
-def _add_writes(api: StrictRouter, records: Records) -> None:
+def _add_writes(
+    api: StrictRouter, records: Records, idempotency: IdempotencyStore
+) -> None:
     @api.post(
         "/v1/records",
         status_code=201,
+        response_model=WrittenOut,
         responses=_REFUSALS,
         summary="Create a record, or change the one with the same external id",
     )
     async def create_record(
+        request: Request,
         body: RecordIn,
-        response: Response,
         caller: Annotated[Principal, require(Scope.RECORDS_CREATE)],
         purpose: Purpose = None,
         if_none_match: IfNoneMatch = None,
-    ) -> WrittenOut:
+    ) -> Response:
+        keyed = Keyed(idempotency, caller, "create_record", key_of(request))
         written = await records.create(
-            caller, purpose, body.content(), must_be_new=if_none_match == "*"
+            caller,
+            purpose,
+            body.content(),
+            must_be_new=if_none_match == "*",
+            once=keyed.once(_created, body.model_dump(mode="json")),
         )
-        response.status_code = 201 if written.created else 200
-        response.headers["Location"] = f"/v1/records/{written.id}"
-        return _written(response, written)
+        return _answer(written, _created)
 
     @api.post(
         "/v1/records:batch",
@@ -101,11 +113,16 @@ def _add_writes(api: StrictRouter, records: Records) -> None:
         summary="Create or change up to 100 records; a result for each",
     )
     async def batch_records(
+        request: Request,
         body: BatchIn,
         caller: Annotated[Principal, require(Scope.RECORDS_CREATE)],
         purpose: Purpose = None,
     ) -> BatchOut:
-        items = [one.item() for one in body.items]
+        keyed = Keyed(idempotency, caller, "batch_records", key_of(request))
+        items = [
+            one.item(keyed.once(_created, one.model_dump(mode="json"), f"{position}"))
+            for position, one in enumerate(body.items)
+        ]
         results = await records.batch(
             caller, purpose, items, all_or_none=body.all_or_none
         )
@@ -113,19 +130,21 @@ def _add_writes(api: StrictRouter, records: Records) -> None:
 
     @api.post(
         "/v1/records/{id}/entries",
+        response_model=AppendedOut,
         responses=_REFUSALS,
         summary="Append entries; a known `entry_id` replaces",
     )
     async def append_entries(
         id: Id,  # noqa: A002 - the name in the address
+        request: Request,
         body: EntriesIn,
-        response: Response,
         caller: Annotated[Principal, require(Scope.RECORDS_APPEND)],
         purpose: Purpose = None,
-    ) -> AppendedOut:
-        written = await records.append(caller, purpose, id, body.content())
-        out = _written(response, written)
-        return AppendedOut(id=out.id, etag=out.etag, entries=len(body.entries))
+    ) -> Response:
+        keyed = Keyed(idempotency, caller, "append_entries", key_of(request))
+        once = keyed.once(_appended, [id, body.model_dump(mode="json")])
+        written = await records.append(caller, purpose, id, body.content(), once=once)
+        return _answer(written, _appended)
 
 
 def _add_changes(api: StrictRouter, records: Records) -> None:
@@ -278,6 +297,38 @@ def _written(response: Response, written: Written) -> WrittenOut:
     return WrittenOut(id=written.id, etag=str(written.etag), created=written.created)
 
 
+def _created(written: Written) -> Stored:
+    out = WrittenOut(id=written.id, etag=str(written.etag), created=written.created)
+    headers = {**_headers(written), "location": f"/v1/records/{written.id}"}
+    return Stored(201 if written.created else 200, headers, _bytes(out))
+
+
+def _appended(written: Written) -> Stored:
+    out = AppendedOut(id=written.id, etag=str(written.etag), entries=written.entries)
+    return Stored(200, _headers(written), _bytes(out))
+
+
+def _headers(written: Written) -> dict[str, str]:
+    named = {} if written.event is None else {"audit-event": str(written.event)}
+    return {
+        "content-type": "application/json",
+        "etag": f'"{written.etag}"',
+        **named,
+    }
+
+
+def _bytes(out: BaseModel) -> bytes:
+    return out.model_dump_json().encode()
+
+
+def _answer(written: Written, render: Render) -> Response:
+    """Return the answer of a write, or the one that was given before."""
+    if written.replayed is not None:
+        return written.replayed.response()
+    stored = render(written)
+    return Response(stored.body, stored.status, dict(stored.headers))
+
+
 def _disclosed(found: Disclosed) -> Response:
     # Bytes at once: a response model would cost more than opening the record.
     body = json.dumps(found.content, ensure_ascii=False, separators=(",", ":"))
@@ -287,11 +338,10 @@ def _disclosed(found: Disclosed) -> Response:
 
 def _result(result: BatchResult) -> BatchResultOut:
     if result.written is not None:
+        stored = result.written.replayed or _created(result.written)
+        out = WrittenOut.model_validate_json(stored.body)
         return BatchResultOut(
-            ref=result.ref,
-            status=201 if result.written.created else 200,
-            id=result.written.id,
-            etag=str(result.written.etag),
+            ref=result.ref, status=stored.status, id=out.id, etag=out.etag
         )
     problem = result.problem or _of_database(result.error)
     return BatchResultOut(

@@ -3,19 +3,29 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
 from datetime import date, datetime
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 
 from services.chassis.body import Body, Text
 from services.chassis.clock import milliseconds
 from services.vault.custody import FiledConsent, FiledObjection
-from services.vault.records.values import BatchItem, RecordContent
+from services.vault.records.items import BatchItem
+from services.vault.records.once import Once
+from services.vault.records.values import RecordContent
 
 MAX_BATCH = 100
 MAX_IDENTIFIERS = 100
 MAX_ENTRIES = 1_000
+
+_INSTANT = re.compile(
+    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.ASCII
+)
+_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 ClassName = Annotated[str, Text(64, pattern=r"^[a-z][a-z0-9_]*$")]
 FieldName = Annotated[str, Text(64, pattern=r"^[a-z][a-z0-9_]*$")]
@@ -29,6 +39,25 @@ RecordId = Annotated[
 ]
 Evidence = Annotated[str, Text(71, pattern=r"^sha256:[0-9a-f]{64}$")]
 ExternalId = Annotated[str, Text(128)]
+
+
+def _instant(value: object) -> object:
+    """Return the time of an RFC 3339 text; `Body` is strict and takes no text."""
+    if isinstance(value, str) and _INSTANT.fullmatch(value):
+        with suppress(ValueError):
+            return datetime.fromisoformat(value)
+    raise PydanticCustomError("datetime_parsing", "is no time")
+
+
+def _day(value: object) -> object:
+    if isinstance(value, str) and _DAY.fullmatch(value):
+        with suppress(ValueError):
+            return date.fromisoformat(value)
+    raise PydanticCustomError("date_parsing", "is no date")
+
+
+Instant = Annotated[AwareDatetime, BeforeValidator(_instant)]
+Day = Annotated[date, BeforeValidator(_day)]
 Value = str | int | bool | list[str] | None
 """A field's value; the catalogue says which. `null` removes it in a merge patch."""
 
@@ -49,8 +78,8 @@ class ConsentIn(Body):
     kind: Annotated[str, Text(16, pattern=r"^[a-z][a-z_]*$")]
     recipient: PartyId
     classes: Annotated[list[ClassName], Field(min_length=1, max_length=64)]
-    given_at: AwareDatetime
-    withdrawn_at: AwareDatetime | None = None
+    given_at: Instant
+    withdrawn_at: Instant | None = None
     evidence_sha256: Evidence | None = None
 
     def filed(self) -> FiledConsent:
@@ -70,8 +99,8 @@ class ObjectionIn(Body):
 
     recipient: PartyId | None = None
     handover: RecordId | None = None
-    objected_at: AwareDatetime
-    withdrawn_at: AwareDatetime | None = None
+    objected_at: Instant
+    withdrawn_at: Instant | None = None
     evidence_sha256: Evidence | None = None
 
     def filed(self) -> FiledObjection:
@@ -91,7 +120,7 @@ class RecordIn(Body):
     external_id: ExternalId | None = None
     tags: Tags | None = None
     basis: dict[ClassName, Code] = Field(default_factory=dict)
-    retention: dict[ClassName, date] = Field(default_factory=dict)
+    retention: dict[ClassName, Day] = Field(default_factory=dict)
     documents: Documents = Field(default_factory=dict)
     entries: dict[ClassName, EntryList] = Field(default_factory=dict)
 
@@ -118,12 +147,17 @@ class BatchItemIn(Body):
 
     ref: Annotated[str, Text(64, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]*$")]
     record: RecordIn
-    consents: Annotated[list[ConsentIn], Field(max_length=64)] = Field(default_factory=list)
-    objections: Annotated[list[ObjectionIn], Field(max_length=64)] = Field(default_factory=list)
+    consents: Annotated[list[ConsentIn], Field(max_length=64)] = Field(
+        default_factory=list
+    )
+    objections: Annotated[list[ObjectionIn], Field(max_length=64)] = Field(
+        default_factory=list
+    )
 
-    def item(self) -> BatchItem:
-        """Return the item as a value."""
-        return BatchItem(self.ref, self.record.content(self.consents, self.objections))
+    def item(self, once: Once | None = None) -> BatchItem:
+        """Return the item as a value, to be done at most once."""
+        content = self.record.content(self.consents, self.objections)
+        return BatchItem(self.ref, content, once)
 
 
 class BatchIn(Body):
@@ -173,7 +207,9 @@ class LookupIn(Body):
 class ResolveIn(Body):
     """Records, aliases, or both."""
 
-    records: Annotated[list[RecordId], Field(max_length=100)] = Field(default_factory=list)
+    records: Annotated[list[RecordId], Field(max_length=100)] = Field(
+        default_factory=list
+    )
     aliases: Annotated[list[Alias], Field(max_length=100)] = Field(default_factory=list)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from contracts.problems import Problem
+from services.chassis.idempotency import Stored
 from services.chassis.lanes import EventRef
 from services.vault.custody import FiledConsent, FiledObjection
 
@@ -56,6 +56,7 @@ class Written:
         etag: The record's etag after it.
         created: Whether the record is new.
         event: Where it stands in the log; None if nothing had to change.
+        replayed: The answer given before, if the request was a repetition.
     """
 
     id: str
@@ -63,29 +64,7 @@ class Written:
     created: bool = False
     event: EventRef | None = None
     entries: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class BatchItem:
-    """One item of a batch, named by the caller's own `ref`."""
-
-    ref: str
-    content: RecordContent
-
-
-@dataclass(frozen=True, slots=True)
-class BatchResult:
-    """What became of one item: `written`, or the `error` that refused it."""
-
-    ref: str
-    written: Written | None = None
-    error: Exception | None = field(default=None, repr=False)
-
-    @property
-    def problem(self) -> Problem | None:
-        """The problem that refused the item."""
-        found = getattr(self.error, "problem", None)
-        return found if isinstance(found, Problem) else None
+    replayed: Stored | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ has moved by then raises `FolioMoved` in the transaction and is prepared again.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -27,14 +27,17 @@ from services.vault.catalogue import (
 )
 from services.vault.custody import HeldFolio, IndexValue, StoredRecord
 from services.vault.custody.volumes import DOCUMENT_VOLUME, Volume
-from services.vault.keys.blind_index import index_value
 from services.vault.keys.keyring import Keyring, PartyKeys
-from services.vault.keys.normalise import normalise_text
-from services.vault.parties import epoch
 from services.vault.records import applying, content
 from services.vault.records.applying import Sealed
 from services.vault.records.content import FolioContent
 from services.vault.records.errors import ContentRefused, RecordExists, RecordNotFound
+from services.vault.records.indexing import (
+    external_value,
+    index_values,
+    require_number,
+)
+from services.vault.records.reading import open_held
 from services.vault.records.values import DEFAULT_BASIS, RecordContent, Written
 
 
@@ -54,7 +57,6 @@ class Standing:
     folios: Mapping[tuple[str, str], HeldFolio]
     frozen: Mapping[tuple[str, str], str]
     handed_over: bool
-    epoch: int
 
 
 class Writing:
@@ -131,7 +133,7 @@ class Writing:
             id=id_,
             identity=identity,
             identity_key_version=keys.primary(IDENTITY).version,
-            sealed=[self._seal(keys, id_, f, new, ()) for f in folios],
+            sealed=[self._seal(keys, id_, f, new, new.tags or ()) for f in folios],
             values=values,
             new=new,
         )
@@ -156,37 +158,31 @@ class Writing:
         """
         catalogue = await self._catalogues.of(caller.party)
         standing = await self._standing(caller, id_)
+        if change.tags is not None and change.tags == _known_tags(standing):
+            change = replace(change, tags=None)
         await self._may_change(caller, standing, change)
         if if_match is not None and if_match != standing.record.etag:
             raise custody.EtagStale
         keys = await self._keyring.of(
             caller.party, creating=[IDENTITY, *change.classes]
         )
+        if change.external_id is not None:
+            require_number(keys, standing.record, change.external_id)
         corrects = caller.purpose is Purpose.RIGHTS_REQUEST
         frozen = {} if corrects else standing.frozen
-        if change.tags is not None and frozen:
-            raise custody.FolioFrozen(next(iter(frozen.values())))
         folios, terms = self._changed(catalogue, keys, standing, change, frozen)
-        tags = _tags(standing) if change.tags is None else change.tags
-        if tags and not folios and not standing.folios:
-            raise ContentRefused("/tags", "tags", "need a document or an entry")
-        touched = {f.class_ for f in folios} & set(change.documents)
-        applied = applying.Alteration(
+        tags = _tags(standing, change, folios, frozen)
+        alteration = applying.Alteration(
             caller=caller,
             standing=standing,
             sealed=[self._seal(keys, id_, f, change, tags, standing) for f in folios],
             values=index_values(keys, terms),
-            indexed=[
-                field.name
-                for class_ in touched
-                for field in catalogue.fields_of(class_)
-                if field.searchable
-            ],
+            indexed=_indexed(catalogue, {f.class_ for f in folios}),
             change=change,
             if_match=if_match,
             corrects=corrects,
         )
-        return Prepared(applied.apply, _locks(caller.party, id_, applied.values))
+        return Prepared(alteration.apply, _locks(caller.party, id_, alteration.values))
 
     async def _may_change(
         self, caller: Caller, standing: Standing, change: RecordContent
@@ -229,7 +225,6 @@ class Writing:
                 {(f.place.class_, f.place.volume): f for f in folios},
                 custody.frozen_volumes(connection, caller.party, id_),
                 custody.is_handed_over(connection, caller.party, id_),
-                epoch(connection, caller.party),
             )
 
         found = await self._changes.read(gather)
@@ -322,66 +317,71 @@ class Writing:
         held = None
         if standing is not None:
             held = standing.folios.get((folio.class_, folio.volume))
-        basis = new.basis.get(folio.class_) or (
-            DEFAULT_BASIS if held is None else held.basis
-        )
-        retention = new.retention.get(folio.class_) or (
-            None if held is None else held.retention
-        )
-        facts = custody.FolioFactsRow(
-            basis=basis,
-            last_activity=folio.last_activity,
-            retention=retention,
-            tags=tags if standing is not None else (new.tags or ()),
-            entries=folio.entries,
-            size=folio.size,
-        )
-        terms = (
-            custody.CustodyTerms(basis, retention=retention)
-            if held is None
-            else custody.CustodyTerms(
-                basis, held.terms.purposes, held.terms.denied_purposes, retention
-            )
-        )
-        return Sealed(sealed, facts, terms)
+        return Sealed(sealed, *_facts(folio, new, tags, held))
 
 
-def open_held(keys: PartyKeys, held: HeldFolio) -> Any:
-    """Open a held folio under the party's keys.
-
-    Raises:
-        SealBroken, KeyGone: See `custody.open_folio` and `PartyKeys.version`.
-    """
-    return custody.open_folio(held, keys.version(held.place.class_, held.key_version))
-
-
-def index_values(keys: PartyKeys, terms: Sequence[IndexTerm]) -> list[IndexValue]:
-    """Return the index entries of normal forms, each once."""
-    found = [
-        IndexValue(
-            term.field,
-            index_value(keys.index(term.class_), term.field, term.normalised),
-            term.unique,
-        )
-        for term in terms
-    ]
-    return list(dict.fromkeys(found))
-
-
-def external_value(keys: PartyKeys, external_id: str) -> IndexValue:
-    """Return the index entry of a record's own number in its party's CRM.
-
-    Raises:
-        FieldUnparsable: Nothing is left of it in its normal form.
-    """
-    normal = normalise_text(external_id, field=custody.EXTERNAL_ID)
-    value = index_value(keys.index(IDENTITY), custody.EXTERNAL_ID, normal)
-    return IndexValue(custody.EXTERNAL_ID, value, unique=True)
+def _facts(
+    folio: FolioContent,
+    new: RecordContent,
+    tags: Sequence[str],
+    held: HeldFolio | None,
+) -> tuple[custody.FolioFactsRow, custody.CustodyTerms]:
+    """Return a version's facts and terms; what the folio had stays unless renewed."""
+    basis = new.basis.get(folio.class_)
+    retention = new.retention.get(folio.class_)
+    if held is not None:
+        basis = basis or held.basis
+        retention = retention or held.retention
+    basis = basis or DEFAULT_BASIS
+    facts = custody.FolioFactsRow(
+        basis=basis,
+        last_activity=folio.last_activity,
+        retention=retention,
+        tags=tags,
+        entries=folio.entries,
+        size=folio.size,
+    )
+    if held is None:
+        return facts, custody.CustodyTerms(basis, retention=retention)
+    agreed = held.terms
+    return facts, custody.CustodyTerms(
+        basis, agreed.purposes, agreed.denied_purposes, retention
+    )
 
 
-def _tags(standing: Standing) -> tuple[str, ...]:
+def _known_tags(standing: Standing) -> tuple[str, ...]:
     found = next(iter(standing.folios.values()), None)
     return () if found is None else found.tags
+
+
+def _tags(
+    standing: Standing,
+    change: RecordContent,
+    folios: Sequence[FolioContent],
+    frozen: Mapping[tuple[str, str], str],
+) -> tuple[str, ...]:
+    """Return the record's tags after the change; they are facts of its folios.
+
+    Raises:
+        FolioFrozen: They change, and a folio of the record is pinned.
+        ContentRefused: There is no folio to keep them.
+    """
+    if change.tags is None:
+        return _known_tags(standing)
+    if frozen:
+        raise custody.FolioFrozen(next(iter(frozen.values())))
+    if change.tags and not folios and not standing.folios:
+        raise ContentRefused("/tags", "tags", "need a document or an entry")
+    return change.tags
+
+
+def _indexed(catalogue: Catalogue, classes: set[str]) -> list[str]:
+    return [
+        field.name
+        for class_ in classes
+        for field in catalogue.fields_of(class_)
+        if field.searchable
+    ]
 
 
 def _locks(party: str, record: str, values: Sequence[IndexValue]) -> list[Lock]:

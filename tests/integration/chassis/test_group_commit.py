@@ -3,6 +3,7 @@
 
 import asyncio
 import itertools
+import threading
 
 import pytest
 from nacl.signing import VerifyKey
@@ -191,3 +192,20 @@ async def test_an_exclusive_lock_waits_for_the_shared_one(world: World) -> None:
     await two.write(freeze, [Lock(LockKind.PARTY, "p")])
     await writing
     assert order == ["write", "freeze"]
+
+
+async def test_a_caller_that_goes_away_does_not_stop_the_writer(world: World) -> None:
+    journal = world.journal()
+    journal.start()
+    held = threading.Event()
+
+    def slow(_tx: object) -> None:
+        held.wait(5)
+
+    callers = [asyncio.create_task(journal.write(slow)) for _ in range(3)]
+    await asyncio.sleep(0.05)
+    for caller in callers:
+        caller.cancel()
+    await asyncio.gather(*callers, return_exceptions=True)
+    held.set()
+    assert str(await journal.append(draft())) == f"{journal.lane}/2"

@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 from nacl.signing import SigningKey
 
+from contracts.custody.decision import FrozenDecision
 from contracts.custody.officers import OfficerKey, Role
 from contracts.custody.signing import (
     APPROVAL_TYPE,
@@ -93,8 +94,15 @@ class Person:
 class House:
     """One installation's transfer at rest; `running` serves it."""
 
-    def __init__(self, root: Path, database_url: Secret | None = None) -> None:
-        self.clock = SettableClock()
+    installation = INSTALLATION
+
+    def __init__(
+        self,
+        root: Path,
+        database_url: Secret | None = None,
+        clock: Any = None,
+    ) -> None:
+        self.clock: Any = clock or SettableClock()
         self.settings = TransferSettings(
             state_dir=root / "state",
             keys_dir=root / "keys",
@@ -155,6 +163,12 @@ class House:
         )
         return sign_access_token(claims, self.vault.issuer)
 
+    def headers(self, role: str) -> dict[str, str]:
+        return {"authorization": f"Bearer {self.token(role)}"}
+
+    async def decision(self, handover: str) -> FrozenDecision:
+        return self.vault.custodies[handover].decision()
+
     def later(self, days: int = 30) -> str:
         return rfc3339(self.clock.now() + timedelta(days=days))
 
@@ -163,7 +177,7 @@ class House:
 class Running:
     """A served transfer, and everything people do with it."""
 
-    house: House
+    house: Any
     app: Any
     http: httpx.AsyncClient
 
@@ -191,7 +205,7 @@ class Running:
             self.house.clock.advance(0.5)
 
     def headers(self, role: str) -> dict[str, str]:
-        return {"authorization": f"Bearer {self.house.token(role)}"}
+        return self.house.headers(role)
 
     async def create(self, role: str = "SO", key: str = "k1", **changed: Any) -> Any:
         body = {
@@ -238,7 +252,7 @@ class Running:
         else:
             payload = statement_bytes(
                 Statement(
-                    installation=INSTALLATION,
+                    installation=self.house.installation,
                     handover=handover,
                     kind=wanted["kind"],
                     role=person.role[:2],
@@ -251,10 +265,10 @@ class Running:
             )
         return envelope(payload, wanted["payload_type"], person)
 
-    def approval(self, view: Mapping[str, Any], role: str, **changed: Any) -> bytes:
+    def approval(self, view: Mapping[str, Any], role: str, /, **changed: Any) -> bytes:
         person = self.house.people[role]
         members = {
-            "installation": INSTALLATION,
+            "installation": self.house.installation,
             "handover": view["id"],
             "plan_hash": view["plan_hash"],
             "role": person.role[:2],
@@ -265,9 +279,9 @@ class Running:
         return approval_bytes(Approval(**members))
 
     async def release(self, view: Mapping[str, Any], **changed: Any) -> bytes:
-        decision = self.house.vault.custodies[view["id"]].decision()
+        decision = await self.house.decision(view["id"])
         members = {
-            "installation": INSTALLATION,
+            "installation": self.house.installation,
             "handover": view["id"],
             "plan_hash": view["plan_hash"],
             "snapshot_id": decision.snapshot_id,

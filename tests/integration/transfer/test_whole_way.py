@@ -21,7 +21,7 @@ async def test_a_handover_walks_its_whole_way_and_everything_adds_up(
         "purchases": {"transfer": 6, "held": 1, "inventory": 7},
     }
     assert report["turned_counts"] == report["frozen_counts"]
-    assert report["backup"]["state"] == "passed"
+    assert report["backup"]["drill"] == "passed"
     assert "destroying" in report["gates_not_built"]
     kinds = [signature["kind"] for signature in report["signatures"]]
     assert kinds.count("approval") == 4

@@ -111,6 +111,15 @@ def test_production_refuses_to_start_without_protection(
     assert caught.value.variable == variable
 
 
+def test_only_a_demonstration_can_be_told_to_crash() -> None:
+    environ = {"KEYTURN_CRASH_AT": "publish.before_tiles:3"}
+    with pytest.raises(SettingsError) as caught:
+        ShopSettings.from_environ(environ)
+    assert caught.value.variable == "KEYTURN_CRASH_AT"
+    settings = ShopSettings.from_environ({**environ, "KEYTURN_DEMONSTRATION": "true"})
+    assert settings.crash_at == ("publish.before_tiles", 3)
+
+
 def test_keys_may_not_lie_inside_the_state() -> None:
     with pytest.raises(SettingsError):
         ShopSettings.from_environ(

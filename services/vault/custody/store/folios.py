@@ -136,15 +136,14 @@ def _held(row: Any) -> HeldFolio:
 def insert_version(tx: Tx, sealed: SealedVersion) -> None:
     """Insert an immutable version."""
     tx.execute(
-        insert(version).values(
-            {
-                "id": sealed.id,
-                "class": sealed.place.class_,
-                "payload": sealed.payload,
-                "digest": sealed.digest,
-                "created_at": milliseconds(tx.now),
-            }
-        )
+        insert(version),
+        {
+            "id": sealed.id,
+            "class": sealed.place.class_,
+            "payload": sealed.payload,
+            "digest": sealed.digest,
+            "created_at": milliseconds(tx.now),
+        },
     )
 
 
@@ -153,18 +152,17 @@ def insert_custody(
 ) -> None:
     """Insert the custody of a new version."""
     tx.execute(
-        insert(custody).values(
-            {
-                **_columns(sealed.place),
-                "version": sealed.id,
-                "key_version": sealed.key_version,
-                "wrap": sealed.wrap,
-                "terms": terms.as_json(),
-                "arrived_by": arrived_by,
-                "left_by": "",
-                "destroyed_at": None,
-            }
-        )
+        insert(custody),
+        {
+            **_columns(sealed.place),
+            "version": sealed.id,
+            "key_version": sealed.key_version,
+            "wrap": sealed.wrap,
+            "terms": terms.as_json(),
+            "arrived_by": arrived_by,
+            "left_by": "",
+            "destroyed_at": None,
+        },
     )
 
 
@@ -182,7 +180,7 @@ def insert_folio(
         **_facts(facts),
     }
     try:
-        tx.execute(insert(folio).values(values))
+        tx.execute(insert(folio), values)
     except IntegrityError as exc:
         raise FolioMoved("the folio is there already") from exc
     insert_version(tx, sealed)

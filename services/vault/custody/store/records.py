@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from sqlalchemy import and_, bindparam, delete, exists, insert, not_, or_, select
 from sqlalchemy import update as sql_update
@@ -48,6 +48,15 @@ class Listed(NamedTuple):
     etag: int
     alias: str
 
+
+class Page(NamedTuple):
+    """A page of a list; `ahead` is the id after which it continues, or None."""
+
+    rows: list[Listed]
+    ahead: str | None
+
+
+SCANNED_ROWS: Final = 500  # rows of a group that one page looks at, at least
 
 _ALIAS_OF_RECORD = and_(alias.c.party == record.c.party, alias.c.record == record.c.id)
 
@@ -138,60 +147,77 @@ def bump_etag(tx: Tx, stored: StoredRecord, expected: int | None = None) -> int:
     return int(tx.execute(select(record.c.etag).where(*mine[:3])).scalar_one())
 
 
+_HANDED_OVER = select(
+    exists().where(
+        custody.c.party == bindparam("party"),
+        custody.c.record == bindparam("record"),
+        is_gone(custody.c.left_by),
+    )
+)
+
+
 def is_handed_over(connection: Connection, party: str, id_: str) -> bool:
     """Whether a handover took anything of the record away, also if destroyed since."""
-    return bool(
-        connection.execute(
-            select(
-                exists().where(
-                    custody.c.party == party,
-                    custody.c.record == id_,
-                    is_gone(custody.c.left_by),
-                )
-            )
-        ).scalar_one()
-    )
+    found = connection.execute(_HANDED_OVER, {"party": party, "record": id_})
+    return bool(found.scalar_one())
 
 
-def list_records(
-    connection: Connection, party: str, after: str, limit: int
-) -> list[Listed]:
+def list_records(connection: Connection, party: str, after: str, limit: int) -> Page:
     """Return up to `limit` records of the party with an id beyond `after`, in order.
 
     Merges the visible arrival groups, each a range of the primary key, so that the
-    pending rows of a running handover cost nothing. Handed-over records are left out.
+    pending rows of a running handover cost nothing. Handed-over records are left out;
+    where very many follow each other, a page may be short or empty and still not be
+    the last.
     """
     groups = connection.execute(
         select(turn.c.handover).where(
             turn.c.buyer == party, turn.c.state == TurnState.TURNED.value
         )
     ).scalars()
-    found: list[Listed] = []
+    scanned = max(limit + 1, SCANNED_ROWS)
+    found: list[tuple[Listed, bool]] = []
+    ends: list[str] = []
     for arrived_by in ("", *groups):
-        found.extend(_list_group(connection, party, arrived_by, after, limit))
-    return sorted(found)[:limit]
+        rows = _list_group(connection, party, arrived_by, after, scanned)
+        found.extend(rows)
+        if len(rows) == scanned:
+            ends.append(rows[-1][0].id)
+    # Beyond the end of the group that was scanned least far, nothing is complete.
+    horizon = min(ends, default=None)
+    shown = sorted(
+        row for row, own in found if own and (horizon is None or row.id <= horizon)
+    )
+    if len(shown) > limit:
+        return Page(shown[:limit], shown[limit - 1].id)
+    return Page(shown, horizon)
 
 
 def _list_group(
-    connection: Connection, party: str, arrived_by: str, after: str, limit: int
-) -> Iterable[Listed]:
+    connection: Connection, party: str, arrived_by: str, after: str, scanned: int
+) -> list[tuple[Listed, bool]]:
+    """Return the next rows of one group, each with whether the party still has it."""
     mine = and_(custody.c.party == record.c.party, custody.c.record == record.c.id)
     rows = connection.execute(
-        select(record.c.id, record.c.etag, alias.c.alias)
-        .join(alias, _ALIAS_OF_RECORD)
-        .where(
-            record.c.party == party,
-            record.c.arrived_by == arrived_by,
-            record.c.id > after,
+        select(
+            record.c.id,
+            record.c.etag,
+            alias.c.alias,
             or_(
                 exists().where(mine, is_active()),
                 not_(exists().where(mine, is_gone(custody.c.left_by))),
             ),
         )
+        .join(alias, _ALIAS_OF_RECORD)
+        .where(
+            record.c.party == party,
+            record.c.arrived_by == arrived_by,
+            record.c.id > after,
+        )
         .order_by(record.c.id)
-        .limit(limit)
+        .limit(scanned)
     )
-    return [Listed(*row) for row in rows]
+    return [(Listed(row[0], row[1], row[2]), bool(row[3])) for row in rows]
 
 
 def aliases_of(

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Table, delete, insert, select
+from sqlalchemy import bindparam, delete, insert, select
 from sqlalchemy.engine import Connection
 
 from services.chassis.database import Tx
@@ -45,20 +45,30 @@ class FiledObjection:
 
 def put_consent(tx: Tx, party: str, record: str, filed: FiledConsent) -> None:
     """File a consent; each class's row replaces the one it had."""
-    for class_ in filed.classes:
-        key = {
+    tx.execute(
+        delete(consent).where(
+            consent.c.party == party,
+            consent.c.record == record,
+            consent.c.kind == filed.kind,
+            consent.c.recipient == filed.recipient,
+            consent.c["class"].in_(sorted(filed.classes)),
+        )
+    )
+    # The record's lock is held: nobody else writes between the two statements.
+    rows = [
+        {
             "party": party,
             "record": record,
             "kind": filed.kind,
             "recipient": filed.recipient,
             "class": class_,
-        }
-        values = {
             "given_at": filed.given_at,
             "withdrawn_at": filed.withdrawn_at,
             "evidence": filed.evidence,
         }
-        _put(tx, consent, key, values)
+        for class_ in filed.classes
+    ]
+    tx.execute(insert(consent), rows)
 
 
 def put_objection(tx: Tx, party: str, record: str, filed: FiledObjection) -> None:
@@ -74,21 +84,33 @@ def put_objection(tx: Tx, party: str, record: str, filed: FiledObjection) -> Non
         "withdrawn_at": filed.withdrawn_at,
         "evidence": filed.evidence,
     }
-    _put(tx, objection, key, values)
+    tx.execute(delete(objection).where(*(objection.c[n] == v for n, v in key.items())))
+    tx.execute(insert(objection), {**key, **values})
+
+
+_CONSENTS = select(
+    consent.c.kind,
+    consent.c.recipient,
+    consent.c["class"],
+    consent.c.given_at,
+    consent.c.withdrawn_at,
+    consent.c.evidence,
+).where(consent.c.party == bindparam("party"), consent.c.record == bindparam("record"))
+
+_OBJECTIONS = select(
+    objection.c.recipient,
+    objection.c.handover,
+    objection.c.objected_at,
+    objection.c.withdrawn_at,
+    objection.c.evidence,
+).where(
+    objection.c.party == bindparam("party"), objection.c.record == bindparam("record")
+)
 
 
 def consents_of(connection: Connection, party: str, record: str) -> list[FiledConsent]:
     """Return a record's consents, withdrawn ones too, one per class."""
-    rows = connection.execute(
-        select(
-            consent.c.kind,
-            consent.c.recipient,
-            consent.c["class"],
-            consent.c.given_at,
-            consent.c.withdrawn_at,
-            consent.c.evidence,
-        ).where(consent.c.party == party, consent.c.record == record)
-    )
+    rows = connection.execute(_CONSENTS, {"party": party, "record": record})
     return [FiledConsent(r[0], r[1], (r[2],), r[3], r[4], r[5]) for r in rows]
 
 
@@ -96,15 +118,7 @@ def objections_of(
     connection: Connection, party: str, record: str
 ) -> list[FiledObjection]:
     """Return a record's objections, withdrawn ones too."""
-    rows = connection.execute(
-        select(
-            objection.c.recipient,
-            objection.c.handover,
-            objection.c.objected_at,
-            objection.c.withdrawn_at,
-            objection.c.evidence,
-        ).where(objection.c.party == party, objection.c.record == record)
-    )
+    rows = connection.execute(_OBJECTIONS, {"party": party, "record": record})
     return [FiledObjection(*row) for row in rows]
 
 
@@ -114,9 +128,3 @@ def delete_rights(tx: Tx, party: str, record: str) -> None:
         tx.execute(
             delete(table).where(table.c.party == party, table.c.record == record)
         )
-
-
-def _put(tx: Tx, table: Table, key: dict[str, Any], values: dict[str, Any]) -> None:
-    # The record's lock is held: nobody else writes between the two statements.
-    tx.execute(delete(table).where(*(table.c[n] == v for n, v in key.items())))
-    tx.execute(insert(table).values({**key, **values}))

@@ -15,7 +15,7 @@ from services.chassis.key_files import KeyFileRefused
 from services.chassis.settings import SettingsError
 from services.chassis.slots import SlotTaken
 from services.vault import __main__ as command
-from services.vault import host
+from services.vault import host, opening
 from services.vault.app import create_app
 from services.vault.errors import (
     RootKeyMissing,
@@ -25,7 +25,8 @@ from services.vault.errors import (
 )
 from services.vault.keys.errors import KeysNotReady
 from services.vault.keys.providers import FileRootKey
-from services.vault.parties.errors import EnrolmentRefused
+from services.vault.opening import open_vault
+from services.vault.parties.errors import CallerRevoked, EnrolmentRefused
 from services.vault.parties.members import PLATFORM
 from tests.integration.vault.house import House
 
@@ -77,6 +78,34 @@ def test_sources_name_the_vault_and_keep_the_others(house: House) -> None:
     house.init()
     again = json.loads(path.read_text())
     assert {s["service"] for s in again["sources"]} == {"vault", "transfer"}
+
+
+async def test_migrate_makes_missing_tables_and_touches_nothing_else(
+    house: House,
+) -> None:
+    engines = open_vault(house.settings).records_engines()
+    with engines.writer.begin() as connection:
+        connection.exec_driver_sql("DROP TABLE batch")
+    engines.dispose()
+    before = contents(house.settings.state_dir.parent)
+    host.migrate(house.settings)
+    assert contents(house.settings.state_dir.parent) == before
+    async with house.running() as vault:
+        await vault.rooms.changes.read(
+            lambda c: c.exec_driver_sql("SELECT count(*) FROM batch").scalar()
+        )
+
+
+def test_every_table_module_of_a_room_is_in_the_databases() -> None:
+    rooms = Path(opening.__file__).parent
+    found = {path.parent.name for path in rooms.glob("*/tables.py")}
+    known = {module.__name__.split(".")[-2] for module in opening.ROOMS_WITH_TABLES}
+    assert found == known
+
+
+def test_migrate_creates_no_vault(bare_house: House) -> None:
+    with pytest.raises(SettingsError):
+        host.migrate(bare_house.settings)
 
 
 def test_a_missing_root_key_beside_data_is_refused_and_not_made_anew(
@@ -250,7 +279,13 @@ async def test_what_is_revoked_on_the_host_opens_nothing_any_more(
     house.client("alpha", "crm", [Scope.CATALOGUE_READ])
     officer = house.officer("alpha", "so")
     async with house.running() as vault:
-        await vault.as_officer(officer)
+        verify = vault.app.state.verifier.verify
+        callers = [
+            await verify(await vault.client_token("crm")),
+            await verify((await vault.as_officer(officer))["Authorization"][7:]),
+        ]
+        for caller in callers:
+            await vault.rooms.parties.terms(caller)
         with house.enrolling() as on_host:
             assert on_host.revoke_officer(officer.sign.key_id) is not None
             assert on_host.revoke_officer(officer.sign.key_id) is None
@@ -268,6 +303,11 @@ async def test_what_is_revoked_on_the_host_opens_nothing_any_more(
                 )
         answer = await vault.login(vault.assert_for(officer.login))
         assert answer.status_code == 401
+        # Tokens that were issued before stop within two seconds.
+        house.clock.advance(2.1)
+        for caller in callers:
+            with pytest.raises(CallerRevoked):
+                await vault.rooms.parties.terms(caller)
         assert len(await vault.events("officer.revoked")) == 2
         assert len(await vault.events("client.revoked")) == 1
 

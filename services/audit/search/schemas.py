@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the search room takes and answers."""
+# Annotations are evaluated here: FastAPI reads them.
+
+import base64
+import json
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import Path, Query
+from pydantic import AwareDatetime, BaseModel
+
+from contracts.events.envelope import EventMalformed, leaf_hash, parse
+from services.audit.log.reading import Leaf
+from services.audit.search.operations import Found, sees
+from services.audit.search.store import Wanted
+from services.chassis.auth import Principal
+from services.chassis.body import MAX_INT, Body, Text
+from services.chassis.clock import milliseconds
+
+Lane = Annotated[str, Path(), Text(32, pattern=r"^[0-9a-f]{32}$")]
+Seq = Annotated[int, Path(ge=1, le=MAX_INT)]
+HandoverFilter = Annotated[
+    str | None,
+    Query(),
+    Text(36, pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"),
+]
+AliasFilter = Annotated[str | None, Query(), Text(32, pattern=r"^[0-9a-f]{32}$")]
+ActorFilter = Annotated[str | None, Query(), Text(64, pattern=r"^[a-z0-9-]{1,64}$")]
+PartyFilter = Annotated[str | None, Query(), Text(64, pattern=r"^[a-z0-9-]{1,64}$")]
+Since = Annotated[AwareDatetime | None, Query(alias="from")]
+Until = Annotated[AwareDatetime | None, Query(alias="to")]
+TypeFilter = Annotated[str | None, Query(), Text(96, pattern=r"^[a-z0-9_.]{1,96}$")]
+
+
+def wanted_of(
+    principal: Principal,
+    *,
+    since: datetime | None,
+    until: datetime | None,
+    **filters: str | None,
+) -> Wanted:
+    """Return what a caller looks for, within what it may see."""
+    texts = {name: text or "" for name, text in filters.items()}
+    return Wanted(
+        sees=sees(principal),
+        since=None if since is None else milliseconds(since),
+        until=None if until is None else milliseconds(until),
+        **texts,
+    )
+
+
+class EventOut(BaseModel):
+    """One leaf of the log.
+
+    Attributes:
+        index: Its place in the log.
+        id: `<lane>/<seq>`; empty if this version cannot read the event.
+        leaf_hash: `sha256:<hex>` of 0x00 and the exact bytes.
+        raw: The exact bytes, base64.
+        event: The bytes as JSON, to read; null if this version cannot read them.
+        proof: Where its proof is.
+    """
+
+    index: int
+    id: str
+    leaf_hash: str
+    raw: str
+    event: dict[str, Any] | None
+    proof: str | None
+
+    @classmethod
+    def of(cls, leaf: Leaf) -> "EventOut":
+        """Return a leaf as it is shown."""
+        try:
+            name = parse(leaf.event).id
+            document = json.loads(leaf.event)
+        except EventMalformed:
+            name, document = "", None
+        return cls(
+            index=leaf.index,
+            id=name,
+            leaf_hash=f"sha256:{leaf_hash(leaf.event).hex()}",
+            raw=base64.b64encode(leaf.event).decode(),
+            event=document,
+            proof=f"/v1/events/{name}/proof" if name else None,
+        )
+
+
+class EventsOut(BaseModel):
+    """A page of events in log order, complete up to `size` leaves."""
+
+    items: list[EventOut]
+    next_cursor: str | None
+    has_more: bool
+    size: int
+
+    @classmethod
+    def of(cls, found: Found) -> "EventsOut":
+        """Return a page as it is shown."""
+        return cls(
+            items=[EventOut.of(leaf) for leaf in found.leaves],
+            next_cursor=found.following,
+            has_more=found.following is not None,
+            size=found.size,
+        )
+
+
+class ExportBody(Body):
+    """What to export.
+
+    Attributes:
+        handover: Only this handover's events, each with its proof. Without it, the
+            installation's own people get the whole log and a party all its events.
+    """
+
+    handover: (
+        Annotated[str, Text(36, pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
+        | None
+    ) = None

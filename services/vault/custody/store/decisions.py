@@ -1,0 +1,339 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SQL of a decision: its facts, its rows, and what dropped out of it since."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import and_, exists, func, insert, select, update
+from sqlalchemy.engine import Connection
+
+from contracts.custody.decision import DecisionRow
+from contracts.law.scope import Consent, FolioFacts, Objection
+from services.chassis.database import Tx
+from services.vault.custody.state import FROZEN, MOVING, DropReason
+from services.vault.custody.store.rights import OPT_OUT
+from services.vault.custody.store.turns import is_active
+from services.vault.custody.tables import (
+    consent,
+    custody,
+    decision,
+    folio,
+    objection,
+    scope,
+    version,
+)
+
+SKEW_MS = 60_000  # clocks of processes differ, and a group's time precedes its locks
+
+
+class StoredRow(NamedTuple):
+    """A row of a decision with what became of it; `dropped` is '' or a reason."""
+
+    row: DecisionRow
+    dropped: str
+
+
+_SAME_FOLIO = and_(
+    custody.c.party == folio.c.party,
+    custody.c.record == folio.c.record,
+    custody.c["class"] == folio.c["class"],
+    custody.c.volume == folio.c.volume,
+)
+_ROW = (
+    decision.c.position,
+    decision.c.record,
+    decision.c.new_record,
+    decision.c["class"],
+    decision.c.volume,
+    decision.c.version,
+    decision.c.outcome,
+    decision.c.rule,
+    decision.c.reason,
+)
+_STANDING = and_(decision.c.outcome.in_(MOVING), decision.c.dropped == "")
+
+# -- Facts ----------------------------------------------------------------------------
+
+
+def next_records(
+    connection: Connection, party: str, after: str, limit: int
+) -> list[str]:
+    """Return the ids of the party's next records that have folios, in order."""
+    return list(
+        connection.execute(
+            select(folio.c.record)
+            .where(folio.c.party == party, folio.c.record > after)
+            .distinct()
+            .order_by(folio.c.record)
+            .limit(limit)
+        ).scalars()
+    )
+
+
+def facts_of(
+    connection: Connection,
+    party: str,
+    records: Sequence[str],
+    *,
+    handover: str,
+    frozen_at: int,
+) -> list[tuple[str, FolioFacts]]:
+    """Return (record, facts) of the folios of `records` that a decision is about.
+
+    Only those whose custody is active, that existed at `frozen_at` (milliseconds) and
+    that another live handover does not move; by record, class, volume.
+    """
+    consents = _consents(connection, party, records)
+    objections = _objections(connection, party, records)
+    found = []
+    for row in connection.execute(_inventory(party, records, handover, frozen_at)):
+        given, opt_outs = consents.get(row.record, ((), frozenset()))
+        facts = FolioFacts(
+            class_=row.class_,
+            volume=row.volume,
+            version=row.current_version,
+            basis=row.basis,
+            consents=given,
+            objections=tuple(objections.get(row.record, ())),
+            retention=_day(row.retention),
+            last_activity=_day(row.last_activity),
+            tags=frozenset(json.loads(row.tags)),
+            opt_outs=opt_outs,
+        )
+        found.append((row.record, facts))
+    return found
+
+
+def _inventory(
+    party: str, records: Sequence[str], handover: str, frozen_at: int
+) -> Any:
+    elsewhere = exists(
+        select(decision.c.handover)
+        .join(scope, scope.c.handover == decision.c.handover)
+        .where(
+            decision.c.record == folio.c.record,
+            decision.c["class"] == folio.c["class"],
+            decision.c.volume == folio.c.volume,
+            decision.c.handover != handover,
+            scope.c.party == party,
+            scope.c.state.in_([state.value for state in FROZEN]),
+            _STANDING,
+        )
+    )
+    return (
+        select(
+            folio.c.record,
+            folio.c["class"].label("class_"),
+            folio.c.volume,
+            folio.c.current_version,
+            folio.c.basis,
+            folio.c.retention,
+            folio.c.last_activity,
+            folio.c.tags,
+        )
+        .join(custody, and_(_SAME_FOLIO, custody.c.version == folio.c.current_version))
+        .join(version, version.c.id == folio.c.current_version)
+        .where(
+            folio.c.party == party,
+            folio.c.record.in_(records),
+            version.c.created_at <= frozen_at,
+            is_active(),
+            ~elsewhere,
+        )
+        .order_by(folio.c.record, folio.c["class"], folio.c.volume)
+    )
+
+
+def _consents(
+    connection: Connection, party: str, records: Sequence[str]
+) -> dict[str, tuple[tuple[Consent, ...], frozenset[str]]]:
+    given: dict[str, list[Consent]] = {}
+    opt_outs: dict[str, set[str]] = {}
+    rows = connection.execute(
+        select(
+            consent.c.record,
+            consent.c.kind,
+            consent.c.recipient,
+            consent.c["class"].label("class_"),
+            consent.c.given_at,
+            consent.c.withdrawn_at,
+        ).where(consent.c.party == party, consent.c.record.in_(records))
+    )
+    for row in rows:
+        if row.kind == OPT_OUT:
+            if row.withdrawn_at is None:
+                opt_outs.setdefault(row.record, set()).add(row.class_)
+            continue
+        one = Consent(
+            recipient=row.recipient,
+            classes=frozenset({row.class_}),
+            kind=row.kind,
+            given_at=_moment(row.given_at),
+            withdrawn_at=_optional_moment(row.withdrawn_at),
+        )
+        given.setdefault(row.record, []).append(one)
+    return {
+        record: (tuple(given.get(record, ())), frozenset(opt_outs.get(record, ())))
+        for record in {*given, *opt_outs}
+    }
+
+
+def _objections(
+    connection: Connection, party: str, records: Sequence[str]
+) -> dict[str, list[Objection]]:
+    found: dict[str, list[Objection]] = {}
+    rows = connection.execute(
+        select(
+            objection.c.record,
+            objection.c.objected_at,
+            objection.c.withdrawn_at,
+            objection.c.recipient,
+            objection.c.handover,
+        ).where(objection.c.party == party, objection.c.record.in_(records))
+    )
+    for row in rows:
+        one = Objection(
+            objected_at=_moment(row.objected_at),
+            withdrawn_at=_optional_moment(row.withdrawn_at),
+            recipient=row.recipient,
+            handover=row.handover,
+        )
+        found.setdefault(row.record, []).append(one)
+    return found
+
+
+def _moment(at: int) -> datetime:
+    return datetime.fromtimestamp(at / 1000, tz=UTC)
+
+
+def _optional_moment(at: int | None) -> datetime | None:
+    return None if at is None else _moment(at)
+
+
+def _day(text: str | None) -> date | None:
+    return None if text is None else date.fromisoformat(text)
+
+
+# -- Rows -----------------------------------------------------------------------------
+
+
+def insert_rows(tx: Tx, handover: str, rows: Iterable[DecisionRow]) -> None:
+    """Insert decided rows, in order of position."""
+    values = [
+        {
+            "handover": handover,
+            "position": row.position,
+            "record": row.record,
+            "new_record": row.new_record,
+            "class": row.class_,
+            "volume": row.volume,
+            "version": row.version,
+            "outcome": row.outcome,
+            "rule": row.rule,
+            "reason": row.reason,
+            "dropped": "",
+        }
+        for row in rows
+    ]
+    if values:
+        tx.execute(insert(decision), values)
+
+
+def rows_after(
+    connection: Connection,
+    handover: str,
+    after: int,
+    *,
+    limit: int | None = None,
+    last: int | None = None,
+    moving: bool = False,
+) -> list[StoredRow]:
+    """Return rows with a position beyond `after`, in order.
+
+    Args:
+        connection: A snapshot.
+        handover: Whose decision.
+        after: -1 for the first.
+        limit: How many at most.
+        last: Up to this position.
+        moving: Only the outcomes that give the buyer custody.
+    """
+    chosen = select(*_ROW, decision.c.dropped).where(
+        decision.c.handover == handover, decision.c.position > after
+    )
+    if last is not None:
+        chosen = chosen.where(decision.c.position <= last)
+    if moving:
+        chosen = chosen.where(decision.c.outcome.in_(MOVING))
+    rows = connection.execute(chosen.order_by(decision.c.position).limit(limit))
+    return [StoredRow(DecisionRow(*row[:9]), row[9]) for row in rows]
+
+
+def mark_dropped(
+    tx: Tx, handover: str, positions: Sequence[int], reason: DropReason
+) -> None:
+    """Mark rows as dropped; root and counts never change."""
+    tx.execute(
+        update(decision)
+        .where(
+            decision.c.handover == handover,
+            decision.c.position.in_(positions),
+            decision.c.dropped == "",
+        )
+        .values(dropped=reason.value)
+    )
+
+
+def dropped_counts(connection: Connection, handover: str) -> dict[str, dict[str, int]]:
+    """Return class → reason → folios that left the decision since it was made."""
+    found: dict[str, dict[str, int]] = {}
+    rows = connection.execute(
+        select(decision.c["class"], decision.c.dropped, func.count())
+        .where(decision.c.handover == handover, decision.c.dropped != "")
+        .group_by(decision.c["class"], decision.c.dropped)
+        .order_by(decision.c["class"], decision.c.dropped)
+    )
+    for class_, reason, count in rows:
+        found.setdefault(class_, {})[reason] = count
+    return found
+
+
+def inventory_of(connection: Connection, handover: str) -> dict[str, int]:
+    """Return class → folios in the decision, counted row by row."""
+    rows = connection.execute(
+        select(decision.c["class"], func.count())
+        .where(decision.c.handover == handover)
+        .group_by(decision.c["class"])
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+def after_snapshot(
+    connection: Connection, party: str, handover: str, frozen_at: int
+) -> dict[str, int]:
+    """Return class → folios that came after the freeze and stand outside it."""
+    decided = exists().where(
+        decision.c.handover == handover,
+        decision.c.record == folio.c.record,
+        decision.c["class"] == folio.c["class"],
+        decision.c.volume == folio.c.volume,
+    )
+    rows = connection.execute(
+        select(folio.c["class"], func.count())
+        .select_from(version)
+        .join(custody, custody.c.version == version.c.id)
+        .join(folio, and_(_SAME_FOLIO, folio.c.current_version == version.c.id))
+        .where(
+            version.c.created_at > frozen_at - SKEW_MS,
+            custody.c.party == party,
+            is_active(),
+            ~decided,
+        )
+        .group_by(folio.c["class"])
+        .order_by(folio.c["class"])
+    )
+    return {row[0]: row[1] for row in rows}

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How the mandate room refuses. Codes and ids only; nothing of a document is echoed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from contracts import problems
+from contracts.custody.mandate import MandateRefused as SignaturesRefused
+from contracts.problems import Fault
+from services.vault.errors import VaultError
+
+
+class HandoverUnknown(VaultError):  # noqa: N818 - a state, not a failure
+    """No plan of this handover is lodged, or the caller's party has no part in it."""
+
+    problem = problems.NOT_FOUND
+
+
+class BatchUnknown(VaultError):  # noqa: N818
+    """The decision has no batch of this number."""
+
+    problem = problems.NOT_FOUND
+
+
+class PlanMalformed(VaultError):  # noqa: N818
+    """The bytes are not a canonical plan, or not the plan of this address."""
+
+    problem = problems.VALIDATION
+
+    def __init__(self, code: str, rule: str = "") -> None:
+        """Remember which rule it breaks; both are constants or names of members."""
+        super().__init__(f"The plan is refused ({code}).")
+        self.faults = (Fault("", code, rule or "is not what a plan must be"),)
+        self.extra = {"reason": code}
+
+
+class PlanRefused(VaultError):  # noqa: N818
+    """The plan is well-formed, and this vault cannot carry it out."""
+
+    problem = problems.PLAN_REFUSED
+
+    def __init__(self, reason: str, missing: Sequence[str] = ()) -> None:
+        """Remember why; `missing` names fields of the seller by `class.field`."""
+        super().__init__(f"The plan is refused ({reason}).")
+        self.extra = {"reason": reason} | (
+            {"missing": list(missing)} if missing else {}
+        )
+
+
+class AsOfRefused(VaultError):  # noqa: N818
+    """Only a demonstration may name the day of its decision."""
+
+    problem = problems.DEMONSTRATION_ONLY
+
+
+class WrongState(VaultError):  # noqa: N818
+    """The handover's state does not allow this step."""
+
+    problem = problems.STATE_CONFLICT
+
+    def __init__(self, state: str) -> None:
+        """Remember the state it is in."""
+        super().__init__(f"Not possible in the state {state}.")
+        self.extra = {"state": state}
+
+
+class MandateRefused(VaultError):  # noqa: N818
+    """The signatures do not authorise the step."""
+
+    problem = problems.MANDATE_REFUSED
+
+    def __init__(self, refused: SignaturesRefused) -> None:
+        """Keep the stable reason, and the role where one is known."""
+        super().__init__(f"The mandate is refused ({refused.code.value}).")
+        self.reason = refused.code.value
+        role = {} if refused.role is None else {"role": refused.role.value}
+        self.extra = {"reason": refused.code.value} | role
+
+
+class BatchDiffers(VaultError):  # noqa: N818
+    """The digest is not that of the batch."""
+
+    problem = problems.BATCH_DIGEST_MISMATCH
+
+
+class TurnRefused(VaultError):  # noqa: N818
+    """Custody cannot turn; `reason` says what is missing."""
+
+    problem = problems.TURN_REFUSED
+
+    def __init__(self, reason: str) -> None:
+        """Remember the code of the reason."""
+        super().__init__(f"The turn is refused ({reason}).")
+        self.extra = {"reason": reason}
+
+
+class NotReconciled(VaultError):  # noqa: N818
+    """What was prepared is not what was decided: an alarm, never a turn."""
+
+    problem = problems.INTERNAL
+
+
+class Overtaken(VaultError):  # noqa: N818
+    """Something changed between preparation and transaction; it is tried again."""
+
+    problem = problems.BUSY
+
+
+class CursorRefused(VaultError):  # noqa: N818
+    """The cursor is not one of this list."""
+
+    problem = problems.CURSOR_INVALID
