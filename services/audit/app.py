@@ -26,7 +26,7 @@ from services.audit.search.operations import Searches
 from services.audit.search.projection import Projection
 from services.audit.search.routes import router as search_router
 from services.audit.settings import AuditSettings
-from services.chassis import installation
+from services.chassis import installation, outbox_routes
 from services.chassis.auth import RemoteKeys, TokenSource, TokenVerifier
 from services.chassis.background import Background, stop_process
 from services.chassis.bus import BusUnavailable, Subscriber, ensure_topics
@@ -79,6 +79,8 @@ def create_app(settings: AuditSettings, *, clock: Clock | None = None) -> FastAP
         routers=[
             log_router(run.log, public_log=settings.public_log),
             search_router(run.searches, run.exports),
+            # Audit's own lanes are in the log too: whoever verifies needs their heads.
+            outbox_routes.router([run.journal]),
         ],
         lifespan=run.lifespan,
         verifier=TokenVerifier(
