@@ -159,6 +159,8 @@ class Scan:
 def scan(folders: Iterable[Path], needles: Needles) -> Scan:
     """Search every regular file below the folders, whatever it is.
 
+    A file that a running server removed meanwhile is passed over.
+
     Raises:
         OSError: A file cannot be read: an unread file is not a clean one.
     """
@@ -168,9 +170,12 @@ def scan(folders: Iterable[Path], needles: Needles) -> Scan:
         for path in sorted(folder.rglob("*")):
             if path.is_symlink() or not path.is_file():
                 continue
+            try:
+                octets += path.stat().st_size
+                findings += _in_file(path, folder, needles)
+            except FileNotFoundError:
+                continue
             files += 1
-            octets += path.stat().st_size
-            findings += _in_file(path, folder, needles)
     return Scan(needles.count, files, octets, tuple(findings))
 
 
