@@ -321,6 +321,8 @@ class House:
             return all(held.get(lane, 0) >= seq for lane, seq in wanted.items())
 
         await self.until(told, seconds)
+        committed = self.log.journal.database.read_now(store.tree_row).size
+        await self.until(lambda: self.log.size >= committed)
 
     def alerts(self) -> list[tuple[str, str, int]]:
         rows = self.log.journal.database.read_now(lambda c: store.alerts(c, 100))
