@@ -222,6 +222,8 @@ async def _running(
         site = Site(vault, deal, apps, clients, loop, log=stream)
         _name_principals(site, monitor)
         await _fill(site)
+        for app in apps.values():
+            app.state.stopping.set()  # streams end after what there is
         yield site
 
 
@@ -243,6 +245,11 @@ def _name_principals(site: Site, monitor: OfficerFile) -> None:
         site.principals[client] = Principal(
             PrincipalKind.CLIENT, client, party, None, None, frozenset(Scope)
         )
+    outsider = site.principals[OUTSIDER]
+    ours = frozenset({Scope.AUDIT_MONITOR})  # the installation's own people's
+    site.principals[OUTSIDER] = Principal(
+        outsider.kind, OUTSIDER, OUTSIDE, None, None, outsider.scopes - ours
+    )
     people = site.deal.people
     for name, file in {
         "SO": people.SO,
