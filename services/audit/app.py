@@ -69,8 +69,18 @@ class LocalLog:
             raise LogUnreachable("not published yet") from exc
 
 
-def create_app(settings: AuditSettings, *, clock: Clock | None = None) -> FastAPI:
+def create_app(
+    settings: AuditSettings,
+    *,
+    clock: Clock | None = None,
+    http: httpx.AsyncClient | None = None,
+) -> FastAPI:
     """Return the audit service of an initialised installation.
+
+    Args:
+        settings: Checked settings.
+        clock: Another clock, for tests.
+        http: A client of the vault, for tests.
 
     Raises:
         SettingsError, KeyFileRefused, EngineRefused, SourcesMalformed: Audit cannot be
@@ -78,7 +88,7 @@ def create_app(settings: AuditSettings, *, clock: Clock | None = None) -> FastAP
     """
     clock = clock or SystemClock()
     opening = open_audit(settings)
-    run = _Run(opening, clock, Metrics())
+    run = _Run(opening, clock, Metrics(), http or httpx.AsyncClient())
     app = create_service_app(
         settings=settings,
         routers=[
@@ -100,23 +110,31 @@ def create_app(settings: AuditSettings, *, clock: Clock | None = None) -> FastAP
     )
     app.state.log = run.log
     app.state.run = run
+    app.state.search = run.search
     return app
 
 
 class _Run:
     """One run of the application, from its start to its orderly end."""
 
-    def __init__(self, opening: Opening, clock: Clock, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        opening: Opening,
+        clock: Clock,
+        metrics: Metrics,
+        http: httpx.AsyncClient,
+    ) -> None:
         self._opening = opening
         self._settings = opening.settings
         self._clock = clock
         self.metrics = metrics
         self.refused: Exception | None = None
-        self.http = httpx.AsyncClient()
+        self.http = http
         self.journal = opening.journal(clock, stop_process)
         self.log = Log(self.journal, opening.files(), opening.signer)
         readings = LogReadings(self.log)
-        self._projection = Projection(readings, opening.search(clock))
+        self.search = opening.search(clock)
+        self._projection = Projection(readings, self.search)
         self.searches = Searches(readings, self._projection)
         companions = (installation.LOG_VKEY, installation.SOURCES)
         self.exports = Exports(
