@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`python -m services.audit init|serve|fsck`."""
+"""`python -m services.audit init|migrate|serve`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 
 from services.audit.app import create_app
 from services.audit.errors import AuditError
-from services.audit.opening import init
+from services.audit.opening import init, migrate
 from services.audit.settings import AuditSettings
 from services.chassis.engines import EngineRefused
 from services.chassis.key_files import KeyFileRefused
@@ -23,13 +23,15 @@ REFUSALS = (SettingsError, KeyFileRefused, EngineRefused, SlotTaken, AuditError)
 def main() -> int:
     """Run one command; return its exit code."""
     parser = argparse.ArgumentParser(prog="python -m services.audit")
-    parser.add_argument("command", choices=["init", "serve"])
+    parser.add_argument("command", choices=["init", "migrate", "serve"])
     command = parser.parse_args().command
     try:
         settings = AuditSettings.from_environ(os.environ)
         if command == "init":
             opening = init(settings)
             print(f"audit is ready; its log is {opening.signer.verifier.name}")
+        elif command == "migrate":
+            migrate(settings)
         else:
             run(create_app(settings), settings)
     except REFUSALS as refused:

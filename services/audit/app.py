@@ -26,7 +26,7 @@ from services.audit.search.operations import Searches
 from services.audit.search.projection import Projection
 from services.audit.search.routes import router as search_router
 from services.audit.settings import AuditSettings
-from services.chassis import installation
+from services.chassis import installation, migrate
 from services.chassis.auth import RemoteKeys, TokenSource, TokenVerifier
 from services.chassis.background import Background, stop_process
 from services.chassis.bus import BusUnavailable, Subscriber, ensure_topics
@@ -73,6 +73,7 @@ def create_app(settings: AuditSettings, *, clock: Clock | None = None) -> FastAP
     """
     clock = clock or SystemClock()
     opening = open_audit(settings)
+    migrate.prepare(opening.migrations(), settings)
     run = _Run(opening, clock, Metrics())
     app = create_service_app(
         settings=settings,

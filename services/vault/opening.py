@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from nacl.signing import SigningKey
@@ -21,6 +22,8 @@ from services.chassis.engines import Engines, postgres_engines, sqlite_engines
 from services.chassis.journal import Journal
 from services.chassis.key_files import load_seed
 from services.chassis.lanes import Source
+from services.chassis.migrate import Database as Migrated
+from services.chassis.migrate import Line
 from services.chassis.settings import Secret
 from services.chassis.slots import hold_slot
 from services.vault.catalogue import tables as catalogue_tables
@@ -49,6 +52,8 @@ ROOMS_WITH_TABLES: Final = (
     mandate_tables,
     parties_tables,
 )
+
+_MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
 Fatal = Callable[[str], None]
 
@@ -132,12 +137,19 @@ class Opening:
         """Return the keyring over an open key database."""
         return Keyring(keys, changes, self.root, random_bytes)
 
-    def metadata(self) -> list[tuple[MetaData, Callable[[], Engines]]]:
-        """Return each database's tables and its engines."""
-        found = [(RECORDS, self.records_engines), (KEYS, self.keys_engines)]
+    def migrations(self) -> list[Migrated]:
+        """Return each database's line of revisions and what opens it."""
+        found = [
+            (_line("records", RECORDS), self.records_engines),
+            (_line("keys", KEYS), self.keys_engines),
+        ]
         if self.embedded:
-            found.insert(1, (READS, self.reads_engines))
+            found.append((_line("reads", READS), self.reads_engines))
         return found
+
+
+def _line(database: str, metadata: MetaData) -> Line:
+    return Line("vault", database, _MIGRATIONS / database, metadata)
 
 
 def open_vault(settings: VaultSettings) -> Opening:
