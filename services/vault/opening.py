@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Final
 
 from nacl.signing import SigningKey
-from sqlalchemy import MetaData
 
 from services.chassis.clock import Clock, random_alias, random_bytes
 from services.chassis.database import Database
@@ -54,6 +53,9 @@ ROOMS_WITH_TABLES: Final = (
 )
 
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
+RECORDS_LINE: Final = Line("vault", "records", _MIGRATIONS / "records", RECORDS)
+READS_LINE: Final = Line("vault", "reads", _MIGRATIONS / "reads", READS)
+KEYS_LINE: Final = Line("vault", "keys", _MIGRATIONS / "keys", KEYS)
 
 Fatal = Callable[[str], None]
 
@@ -140,16 +142,12 @@ class Opening:
     def migrations(self) -> list[Migrated]:
         """Return each database's line of revisions and what opens it."""
         found = [
-            (_line("records", RECORDS), self.records_engines),
-            (_line("keys", KEYS), self.keys_engines),
+            (RECORDS_LINE, self.records_engines),
+            (KEYS_LINE, self.keys_engines),
         ]
         if self.embedded:
-            found.append((_line("reads", READS), self.reads_engines))
+            found.append((READS_LINE, self.reads_engines))
         return found
-
-
-def _line(database: str, metadata: MetaData) -> Line:
-    return Line("vault", database, _MIGRATIONS / database, metadata)
 
 
 def open_vault(settings: VaultSettings) -> Opening:
