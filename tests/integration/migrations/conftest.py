@@ -18,14 +18,14 @@ from tests.worlds import DATABASES, postgres_database
 
 # What `migrate` does, with a crash point armed where a test wants one.
 CHILD = """
-import dataclasses, json, sys
+import json, sys
 from pathlib import Path
 from services.chassis import migrate
 from services.chassis.crashpoints import CRASH_POINTS
 from services.chassis.engines import postgres_engines, sqlite_engines
-from services.vault.opening import KEYS_LINE
+from sqlalchemy import MetaData
 said = json.loads(sys.stdin.readline())
-line = dataclasses.replace(KEYS_LINE, scripts=Path(said["scripts"]))
+line = migrate.Line("vault", "keys", Path(said["scripts"]), MetaData())
 if said["crash"]:
     CRASH_POINTS.arm("migrate.before_commit", said["crash"])
 if said["url"]:

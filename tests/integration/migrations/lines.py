@@ -82,10 +82,7 @@ def described(engine: Engine, metadata: MetaData) -> dict[str, Any]:
                 "unique": by_name(seen.get_unique_constraints(name)),
                 "checks": by_name(seen.get_check_constraints(name)),
                 "foreign keys": by_name(seen.get_foreign_keys(name)),
-                "indexes": [
-                    {**index, "dialect_options": str(index.get("dialect_options"))}
-                    for index in by_name(seen.get_indexes(name))
-                ],
+                "indexes": [spelled(i) for i in by_name(seen.get_indexes(name))],
             }
             for name in metadata.tables
         }
@@ -99,3 +96,9 @@ def described(engine: Engine, metadata: MetaData) -> dict[str, Any]:
 
 def by_name(items: list[Any]) -> list[Any]:
     return sorted(items, key=lambda item: str(item["name"]))
+
+
+def spelled(index: Any) -> dict[str, Any]:
+    """An index with the condition of a partial one as text."""
+    options = index.get("dialect_options", {})
+    return {**index, "dialect_options": {k: str(v) for k, v in options.items()}}

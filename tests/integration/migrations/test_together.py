@@ -26,7 +26,7 @@ def test_processes_that_start_together_migrate_once(
 ) -> None:
     slow = "import time; time.sleep(0.3)"  # so that each meets the other inside
     line = grown(KEYS_LINE, tmp_path, 2, slow)
-    assert end(*(place.migrating(line) for _ in range(3))) == [0, 0, 0]
+    assert end(*(place.migrating(line) for _ in range(2))) == [0, 0]
     assert revision(line, engines) == "0003"
     assert tables(engines) == BASE | made_by("0002", "0003")
 
