@@ -11,7 +11,7 @@ from services.audit.app import create_app
 from services.audit.errors import AuditError
 from services.audit.intake.sources import SourceKeys
 from services.audit.log.fsck import Fsck
-from services.audit.opening import init, open_audit
+from services.audit.opening import init, migrate, open_audit
 from services.audit.settings import AuditSettings
 from services.chassis import installation
 from services.chassis.clock import SystemClock
@@ -41,9 +41,11 @@ def main() -> int:
         settings = AuditSettings.from_environ(os.environ)
         if command == "fsck":
             return _fsck(settings)
-        if command in {"init", "migrate"}:
+        if command == "init":
             opening = init(settings)
             print(f"audit is ready; its log is {opening.signer.verifier.name}")
+        elif command == "migrate":
+            migrate(settings)
         else:
             _serve(settings)
     except REFUSALS as refused:

@@ -30,7 +30,7 @@ from services.audit.search.operations import Searches
 from services.audit.search.projection import Projection
 from services.audit.search.routes import router as search_router
 from services.audit.settings import AuditSettings
-from services.chassis import installation, outbox_routes
+from services.chassis import installation, migrate, outbox_routes
 from services.chassis.auth import RemoteKeys, TokenSource, TokenVerifier
 from services.chassis.background import Background, stop_process
 from services.chassis.bus import BusUnavailable, Subscriber, ensure_topics
@@ -88,6 +88,7 @@ def create_app(
     """
     clock = clock or SystemClock()
     opening = open_audit(settings)
+    migrate.prepare(opening.migrations(), settings)
     run = _Run(opening, clock, Metrics(), http or httpx.AsyncClient())
     app = create_service_app(
         settings=settings,

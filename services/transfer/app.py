@@ -19,7 +19,7 @@ import httpx
 from fastapi import FastAPI
 
 from contracts.law.pack import RulePack, parse_pack
-from services.chassis import outbox_routes, telemetry
+from services.chassis import migrate, outbox_routes, telemetry
 from services.chassis.auth import RemoteKeys, TokenSource, TokenVerifier
 from services.chassis.auth.guards import TOKEN_PATH
 from services.chassis.background import Background, stop_process
@@ -146,6 +146,7 @@ def open_base(
     """Open what server and worker both stand on; starts no lane yet."""
     clock = clock or SystemClock()
     opening = open_transfer(settings)
+    migrate.prepare(opening.migrations(), settings)
     client_id, secret = credentials(settings)
     http = http or httpx.AsyncClient(base_url=settings.vault_url)
     auth = TokenSource(

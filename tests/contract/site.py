@@ -127,9 +127,7 @@ def opened(kind: str, folder: Path) -> Iterator[Site]:
     with contextlib.ExitStack() as stack:
         urls: list[Secret | None] = [None] * 4
         if kind == "postgres":
-            urls = [
-                Secret(str(stack.enter_context(postgres_database()))) for _ in urls
-            ]
+            urls = [Secret(str(stack.enter_context(postgres_database()))) for _ in urls]
         loop = asyncio.new_event_loop()
         thread = threading.Thread(target=loop.run_forever, daemon=True)
         thread.start()
@@ -175,9 +173,7 @@ async def _running(
     loop: asyncio.AbstractEventLoop,
     stream: io.StringIO,
 ) -> AsyncIterator[Site]:
-    house = House(
-        settings_in(folder, database_url=urls[0], keys_database_url=urls[1])
-    )
+    house = House(settings_in(folder, database_url=urls[0], keys_database_url=urls[1]))
     house.init()
     people = enrol_all(house)
     monitor = house.officer("seller", "mo", OfficerRole.MONITOR)
@@ -289,7 +285,9 @@ async def _fill(site: Site) -> None:
         "spare_key": deal.people.second.login.key_id,
     }
     for name, form in CLASSES.items():
-        await _ask(site, "vault", TILL, "PUT", f"/v1/catalogue/classes/{name}", {"form": form})
+        await _ask(
+            site, "vault", TILL, "PUT", f"/v1/catalogue/classes/{name}", {"form": form}
+        )
     for name, fields in FIELDS.items():
         await _ask(site, "vault", TILL, "PUT", f"/v1/catalogue/fields/{name}", fields)
     for name, number in (("record", 1), ("erasable", 2)):
