@@ -4,6 +4,7 @@
 import pytest
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep tests on the one real Kafka in one process: they empty its topics."""
     for item in items:
