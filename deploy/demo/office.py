@@ -25,7 +25,7 @@ from services.cli.token import OfficerLogin, client_login, read_officer
 
 PAUSE_SECONDS: Final = 0.1
 ATTEMPTS: Final = 20
-PATIENCE_SECONDS: Final = 120.0
+PATIENCE_SECONDS: Final = 300.0
 
 
 class StoryStuck(Exception):  # noqa: N818 - it names what happened
