@@ -104,6 +104,13 @@ def _custody() -> None:
         sqlite_where=sa.text("dropped <> ''"),
         postgresql_where=sa.text("dropped <> ''"),
     )
+    op.create_index(
+        "ix_decision_moving",
+        "decision",
+        ["handover", "position"],
+        sqlite_where=sa.text("outcome IN ('transfer', 'archive_only')"),
+        postgresql_where=sa.text("outcome IN ('transfer', 'archive_only')"),
+    )
     op.create_index("ix_decision_record", "decision", ["record"])
     op.create_table(
         "folio",
