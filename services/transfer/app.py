@@ -32,7 +32,7 @@ from services.chassis.clock import (
 from services.chassis.database import DatabaseError
 from services.chassis.journal import Journal
 from services.chassis.log_reader import HttpLog
-from services.chassis.serve import create_service_app
+from services.chassis.serve import arm_crash_point, create_service_app
 from services.chassis.slots import SlotTaken, hold_slot
 from services.chassis.telemetry import Metrics
 from services.chassis.upkeep import Upkeep
@@ -124,7 +124,12 @@ def _application(base: Base) -> FastAPI:
 
 
 async def run_worker(settings: TransferSettings) -> None:
-    """Work until SIGTERM or SIGINT; batches in flight are finished first."""
+    """Work until SIGTERM or SIGINT; batches in flight are finished first.
+
+    Raises:
+        SettingsError: `crash_at` names no crash point.
+    """
+    arm_crash_point(settings)
     telemetry.configure("transfer-worker", settings.log_level.value)
     base = open_base(settings, settings.worker)
     stopping = asyncio.Event()
