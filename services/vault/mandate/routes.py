@@ -74,7 +74,15 @@ def _add_plan(api: StrictRouter, mandates: Mandates) -> None:
     @api.put(
         "/plan",
         status_code=201,
-        responses=openapi_responses(problems.PLAN_REFUSED, problems.VALIDATION),
+        responses={
+            200: {"model": PlanOut, "description": "The same bytes were lodged before"},
+            **openapi_responses(
+                problems.DEMONSTRATION_ONLY,
+                problems.PLAN_REFUSED,
+                problems.STATE_CONFLICT,
+                problems.VALIDATION,
+            ),
+        },
         openapi_extra=_PLAN_BODY,
         max_body_size=MAX_DOCUMENT_BYTES,
         summary="Lodge the exact bytes of a plan",
