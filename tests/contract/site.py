@@ -63,6 +63,7 @@ class Site:
     loop: asyncio.AbstractEventLoop
     principals: dict[str, Principal] = field(default_factory=dict)
     values: dict[str, Any] = field(default_factory=dict)
+    tokens: dict[str, str] = field(default_factory=dict)
     log: io.StringIO = field(default_factory=io.StringIO)
 
     def run(self, work: Coroutine[Any, Any, T], seconds: float = 60) -> T:
@@ -87,7 +88,11 @@ class Site:
         return self.run(self.clients[service].send(request))
 
     def token(self, who: str) -> str:
-        return self.vault.rooms.issuer.issue(self.principals[who]).text
+        """Return a token of a principal; the clock stands, so one does for all calls."""
+        if who not in self.tokens:
+            issued = self.vault.rooms.issuer.issue(self.principals[who])
+            self.tokens[who] = issued.text
+        return self.tokens[who]
 
     def principal(self, who: str, scopes: frozenset[Scope] | None = None) -> str:
         """Return the name of a principal that is `who` with other scopes."""
@@ -127,9 +132,7 @@ def opened(kind: str, folder: Path) -> Iterator[Site]:
     with contextlib.ExitStack() as stack:
         urls: list[Secret | None] = [None] * 4
         if kind == "postgres":
-            urls = [
-                Secret(str(stack.enter_context(postgres_database()))) for _ in urls
-            ]
+            urls = [Secret(str(stack.enter_context(postgres_database()))) for _ in urls]
         loop = asyncio.new_event_loop()
         thread = threading.Thread(target=loop.run_forever, daemon=True)
         thread.start()
@@ -175,9 +178,7 @@ async def _running(
     loop: asyncio.AbstractEventLoop,
     stream: io.StringIO,
 ) -> AsyncIterator[Site]:
-    house = House(
-        settings_in(folder, database_url=urls[0], keys_database_url=urls[1])
-    )
+    house = House(settings_in(folder, database_url=urls[0], keys_database_url=urls[1]))
     house.init()
     people = enrol_all(house)
     monitor = house.officer("seller", "mo", OfficerRole.MONITOR)
@@ -289,7 +290,9 @@ async def _fill(site: Site) -> None:
         "spare_key": deal.people.second.login.key_id,
     }
     for name, form in CLASSES.items():
-        await _ask(site, "vault", TILL, "PUT", f"/v1/catalogue/classes/{name}", {"form": form})
+        await _ask(
+            site, "vault", TILL, "PUT", f"/v1/catalogue/classes/{name}", {"form": form}
+        )
     for name, fields in FIELDS.items():
         await _ask(site, "vault", TILL, "PUT", f"/v1/catalogue/fields/{name}", fields)
     for name, number in (("record", 1), ("erasable", 2)):

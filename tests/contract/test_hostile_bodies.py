@@ -93,7 +93,9 @@ def test_plans_that_are_no_plans(site: Site) -> None:
         "byte order mark": b"\xef\xbb\xbf" + raw,
         "utf-16": raw.decode().encode("utf-16"),
         "unknown member": json.dumps({**document, CANARY: 1}).encode(),
-        "wrong party": raw.replace(b'"seller":"seller"', f'"seller":"{CANARY}"'.encode()),
+        "wrong party": raw.replace(
+            b'"seller":"seller"', f'"seller":"{CANARY}"'.encode()
+        ),
         "NaN": raw.replace(b'"profile":"standard"', b'"profile":NaN'),
         "key twice": b'{"profile":"standard",' + raw[1:],
         "NUL": raw.replace(b"standard", b"stand\\u0000ard"),
@@ -148,8 +150,15 @@ def test_forms_that_ask_for_no_token(site: Site) -> None:
             ),
             Hostile("not ASCII", f"{right}&scope=\xe9".encode("latin-1"), {}, (400,)),
             *(
-                Hostile(f"type {media}", right.encode(), {"Content-Type": media}, (415,))
-                for media in ("application/json", "text/plain", None, f"{FORM}; charset=utf-16")
+                Hostile(
+                    f"type {media}", right.encode(), {"Content-Type": media}, (415,)
+                )
+                for media in (
+                    "application/json",
+                    "text/plain",
+                    None,
+                    f"{FORM}; charset=utf-16",
+                )
             ),
         ],
     )

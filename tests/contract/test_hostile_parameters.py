@@ -162,7 +162,6 @@ def test_a_client_without_default_purpose_must_name_one(site: Site) -> None:
     refusals.settle()
 
 
-@pytest.mark.parametrize("name", ["vault.patch_record", "vault.erase_record"])
 @pytest.mark.parametrize(
     ("etag", "code"),
     [
@@ -181,18 +180,22 @@ def test_a_client_without_default_purpose_must_name_one(site: Site) -> None:
     ids=str,
 )
 def test_an_etag_that_is_missing_stale_or_none(
-    site: Site, name: str, etag: str | None, code: str
+    site: Site, etag: str | None, code: str
 ) -> None:
-    operation = next(one for one in operations(site) if one.name == name)
     refusals = Refusals(site)
-    headers = {"If-Match": etag}
-    answer = send(site, operation, rows()[name].right, headers=headers)
-    refusals.check(str(etag), answer, code, operation=operation)
+    for name in ("vault.patch_record", "vault.erase_record"):
+        if etag is None and name == "vault.erase_record":
+            continue  # a person's erasure is of every version, so it may name none
+        operation = next(one for one in operations(site) if one.name == name)
+        headers = {"If-Match": etag}
+        answer = send(site, operation, rows()[name].right, headers=headers)
+        refusals.check(f"{name} {etag}", answer, code, operation=operation)
     refusals.settle()
 
 
 @pytest.mark.parametrize(
-    "key", ["", '"', '"' + CANARY, "x" * 256, f"{CANARY}\xe9".encode("latin-1"), '"\\n"']
+    "key",
+    ["", '"', '"' + CANARY, "x" * 256, f"{CANARY}\xe9".encode("latin-1"), '"\\n"'],
 )
 def test_an_idempotency_key_that_is_none(site: Site, key: str | bytes) -> None:
     refusals = Refusals(site)

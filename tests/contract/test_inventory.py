@@ -28,8 +28,7 @@ EVERYWHERE = PAGES | {
     "GET /readyz",
 }
 PUBLIC = {
-    "vault": EVERYWHERE
-    | {"GET /v1/installation", "GET /v1/jwks", "POST /v1/token"},
+    "vault": EVERYWHERE | {"GET /v1/installation", "GET /v1/jwks", "POST /v1/token"},
     "transfer": EVERYWHERE,
     "audit": EVERYWHERE | {"GET /checkpoint", "GET /tile/{level}/{place:path}"},
 }

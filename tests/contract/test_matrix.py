@@ -78,9 +78,7 @@ def test_what_strangers_are_answered_holds_nothing_of_others(site: Site) -> None
         json={"records": [values["record"]], "aliases": [values["alias"]]},
     )
     assert not [
-        item
-        for item in resolved.json()["items"]
-        if item["record"] and item["alias"]
+        item for item in resolved.json()["items"] if item["record"] and item["alias"]
     ]
 
 

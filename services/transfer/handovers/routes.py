@@ -114,7 +114,11 @@ def _add_steps(made: StrictRouter, room: Handovers) -> None:
 
 
 def _add_reads(made: StrictRouter, readings: Readings) -> None:
-    @made.get("", summary="The caller's handovers, the newest first")
+    @made.get(
+        "",
+        responses=openapi_responses(problems.CURSOR_INVALID, problems.NOT_FOUND),
+        summary="The caller's handovers, the newest first",
+    )
     async def list_handovers(
         principal: Reader,
         limit: Limit = 50,

@@ -33,9 +33,7 @@ def router(catalogues: Catalogues) -> StrictRouter:
     """Return the routes of `catalogues`."""
     api = StrictRouter(tags=["catalogue"])
 
-    @api.put(
-        "/v1/catalogue/classes/{name}", responses=_REFUSALS, summary="Add a class"
-    )
+    @api.put("/v1/catalogue/classes/{name}", responses=_REFUSALS, summary="Add a class")
     async def put_class(
         name: Named, body: ClassIn, response: Response, caller: Writer
     ) -> ClassOut:
