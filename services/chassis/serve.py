@@ -171,6 +171,10 @@ _GUARDED: tuple[Problem, ...] = (
     problems.TOKEN_INVALID,
     problems.TOKEN_EXPIRED,
     problems.SCOPE_MISSING,
+    problems.AUDIT_UNAVAILABLE,
+    problems.BUSY,
+    problems.SHUTTING_DOWN,
+    problems.UPSTREAM_UNAVAILABLE,
 )
 _WITH_BODY: tuple[Problem, ...] = (
     problems.MALFORMED_JSON,
@@ -232,7 +236,10 @@ def _document_operation(operation: dict[str, Any]) -> None:
     if "HTTPValidationError" in str(answers.get("422")):
         del answers["422"]
     for status, row in problem_json.openapi_responses(*listed).items():
-        answers.setdefault(str(status), row)
+        known = answers.setdefault(str(status), row)
+        codes = {*known["description"].split(", "), *row["description"].split(", ")}
+        if problem_json.MEDIA_TYPE in known.get("content", {}):
+            answers[str(status)] = {**known, "description": ", ".join(sorted(codes))}
     operation["responses"] = dict(sorted(answers.items()))
 
 

@@ -185,7 +185,7 @@ def rows() -> Mapping[str, Row]:
                 None, path={"code": "not-found"}, random={"code": "nothing"}, **_PUBLIC
             ),
         }
-    for service in ("vault", "transfer"):
+    for service in SERVICES:
         lane = {"lane": "ab" * 16}
         outbox: dict[str, Any] = {"foreign": (200,), "why": WHOLE_LOG}
         found[f"{service}.read_outbox"] = Row("audit", query=lane, **outbox)
@@ -384,11 +384,11 @@ def _audit_rows() -> dict[str, Row]:
             None, path=tile, random={"level": "0", "place": "x999/999"}, **_PUBLIC
         ),
         "audit.read_bundle": Row(
-            "SO",
+            "audit",
             path={"place": "000.p/1"},
             random={"place": "x999/999"},
-            foreign=(200,),
-            why="bundles are of the whole log; the scope is an officer's",
+            foreign=(403,),
+            why="bundles are of the whole log, for the installation's own people",
         ),
         "audit.read_lanes": Row("crm", foreign=(200,), why="positions, no content"),
         "audit.read_alerts": Row("crm", foreign=(200,), why="codes, no content"),
@@ -428,13 +428,13 @@ def send(
         options["data"] = body
     elif body is not None:
         options["json"] = body
-    headers = {k: v for k, v in headers.items() if v is not None}
+    sent = {k: v for k, v in headers.items() if v is not None}
     return site.call(
         operation.service,
         operation.method,
         address,
         who,
-        headers,
+        sent,
         params=query or None,
         **options,
     )

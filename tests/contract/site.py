@@ -63,6 +63,7 @@ class Site:
     loop: asyncio.AbstractEventLoop
     principals: dict[str, Principal] = field(default_factory=dict)
     values: dict[str, Any] = field(default_factory=dict)
+    tokens: dict[str, str] = field(default_factory=dict)
     log: io.StringIO = field(default_factory=io.StringIO)
 
     def run(self, work: Coroutine[Any, Any, T], seconds: float = 60) -> T:
@@ -87,7 +88,11 @@ class Site:
         return self.run(self.clients[service].send(request))
 
     def token(self, who: str) -> str:
-        return self.vault.rooms.issuer.issue(self.principals[who]).text
+        """Return a token of a principal; the clock stands, so one does for all calls."""
+        if who not in self.tokens:
+            issued = self.vault.rooms.issuer.issue(self.principals[who])
+            self.tokens[who] = issued.text
+        return self.tokens[who]
 
     def principal(self, who: str, scopes: frozenset[Scope] | None = None) -> str:
         """Return the name of a principal that is `who` with other scopes."""

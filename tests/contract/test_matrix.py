@@ -84,8 +84,11 @@ def test_what_strangers_are_answered_holds_nothing_of_others(site: Site) -> None
 
 def test_the_right_caller_is_answered_as_documented(own_site: Site) -> None:
     """The other side of the matrix: without it, refusing everybody would pass."""
+    wrong = []
     for operation in operations(own_site):
         row = rows()[operation.name]
         answer = send(own_site, operation, row.right)
-        assert answer.status_code in row.status, (operation.name, answer.text)
-        assert str(answer.status_code) in operation.item["responses"], operation.name
+        documented = str(answer.status_code) in operation.item["responses"]
+        if answer.status_code not in row.status or not documented:
+            wrong.append((operation.name, answer.status_code, answer.text[:200]))
+    assert not wrong

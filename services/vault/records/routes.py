@@ -59,13 +59,32 @@ IfNoneMatch = Annotated[str | None, Header(alias="If-None-Match", max_length=64)
 Id = Annotated[RecordId, Path()]
 Classes = Annotated[str, Query(), Text(1_024, pattern=r"^[a-z0-9_]+(,[a-z0-9_]+)*$")]
 _ETAG = re.compile(r'"([0-9]{1,18})"')
-_REFUSALS = openapi_responses(
+_ACCESS = (
     problems.PURPOSE_MISSING,
+    problems.PURPOSE_UNKNOWN,
     problems.DENIED,
     problems.PURPOSE_NOT_GIVEN,
     problems.NOT_FOUND,
     problems.AUDIT_UNAVAILABLE,
 )
+_CHANGE = (
+    *_ACCESS,
+    problems.FIELD_UNKNOWN,
+    problems.PHONE_UNPARSABLE,
+    problems.FOLIO_FROZEN,
+    problems.HANDED_OVER,
+    problems.UNIQUE_CONFLICT,
+)
+_REFUSALS = openapi_responses(*_ACCESS)
+_CHANGES = openapi_responses(*_CHANGE)
+_CREATES = openapi_responses(
+    *_CHANGE,
+    problems.ALREADY_EXISTS,
+    problems.IDEMPOTENCY_KEY_INVALID,
+    problems.IDEMPOTENCY_KEY_IN_USE,
+    problems.IDEMPOTENCY_MISMATCH,
+)
+_MATCHED = openapi_responses(*_CHANGE, problems.ETAG_STALE, problems.ETAG_REQUIRED)
 
 
 def router(
@@ -87,7 +106,7 @@ def _add_writes(
         "/v1/records",
         status_code=201,
         response_model=WrittenOut,
-        responses=_REFUSALS,
+        responses={200: {"model": WrittenOut}, **_CREATES},
         summary="Create a record, or change the one with the same external id",
     )
     async def create_record(
@@ -110,6 +129,7 @@ def _add_writes(
     @api.post(
         "/v1/records:batch",
         status_code=207,
+        responses=_CREATES,
         summary="Create or change up to 100 records; a result for each",
     )
     async def batch_records(
@@ -131,7 +151,7 @@ def _add_writes(
     @api.post(
         "/v1/records/{id}/entries",
         response_model=AppendedOut,
-        responses=_REFUSALS,
+        responses=_CREATES,
         summary="Append entries; a known `entry_id` replaces",
     )
     async def append_entries(
@@ -150,7 +170,7 @@ def _add_writes(
 def _add_changes(api: StrictRouter, records: Records) -> None:
     @api.patch(
         "/v1/records/{id}",
-        responses=_REFUSALS,
+        responses=_MATCHED,
         summary="Change documents and tags by merge patch (RFC 7396)",
     )
     async def patch_record(
@@ -166,7 +186,7 @@ def _add_changes(api: StrictRouter, records: Records) -> None:
         )
         return _written(response, written)
 
-    @api.delete("/v1/records/{id}", responses=_REFUSALS, summary="Erase a record")
+    @api.delete("/v1/records/{id}", responses=_MATCHED, summary="Erase a record")
     async def erase_record(
         id: Id,  # noqa: A002
         response: Response,
@@ -178,7 +198,11 @@ def _add_changes(api: StrictRouter, records: Records) -> None:
         _name_event(response, erased.event)
         return _erased(erased)
 
-    @api.put("/v1/records/{id}/consents", summary="File a consent or its withdrawal")
+    @api.put(
+        "/v1/records/{id}/consents",
+        responses=_CHANGES,
+        summary="File a consent or its withdrawal",
+    )
     async def put_consent(
         id: Id,  # noqa: A002
         body: ConsentIn,
@@ -189,7 +213,9 @@ def _add_changes(api: StrictRouter, records: Records) -> None:
         return FiledOut(id=id)
 
     @api.put(
-        "/v1/records/{id}/objections", summary="File an objection or its withdrawal"
+        "/v1/records/{id}/objections",
+        responses=_CHANGES,
+        summary="File an objection or its withdrawal",
     )
     async def put_objection(
         id: Id,  # noqa: A002
@@ -262,7 +288,9 @@ def _add_searches(api: StrictRouter, reads: Reads) -> None:
         return LookupOut(items=[FoundOut(records=found) for found in answers])
 
     @api.post(
-        "/v1/aliases:resolve", summary="Resolve records to aliases, aliases to records"
+        "/v1/aliases:resolve",
+        responses=_REFUSALS,
+        summary="Resolve records to aliases, aliases to records",
     )
     async def resolve_aliases(
         body: ResolveIn,
