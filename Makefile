@@ -48,6 +48,12 @@ test: $(STAMP) ## All tests on the embedded default (SQLite, embedded broker)
 test-scaled: $(STAMP) ## Integration and end-to-end tests and the demonstration on PostgreSQL and Apache Kafka
 	$(PY) -m deploy.worlds run --dir $(WORLD) -- bash -c '$(PYTEST) tests/integration tests/attack tests/crash tests/e2e && $(PY) -m deploy.demo once --scaled --dir build/demo-scaled $(LIMITED)'
 
+.PHONY: test-browser
+test-browser: $(STAMP) ## The API pages and the report page in a real Chromium without internet
+	@command -v chromium >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; }
+	cd tests/browser && npm ci --ignore-scripts --no-audit --no-fund --silent
+	$(BIN)/pytest tests/browser
+
 ##@ Check
 
 .PHONY: check

@@ -24,6 +24,26 @@ BAR_WIDTH: Final = 640
 
 
 @dataclass(frozen=True, slots=True)
+class RoleName:
+    """How the page calls a role of the handover, and whose side it is on."""
+
+    name: str
+    side: str
+
+
+ROLES: Final = {
+    "SO": RoleName("seller's owner", "seller"),
+    "SC": RoleName("seller's compliance officer", "seller"),
+    "SR": RoleName("seller's operator", "seller"),
+    "BO": RoleName("buyer's owner", "buyer"),
+    "BC": RoleName("buyer's compliance officer", "buyer"),
+    "PR": RoleName("independent reviewer", "reviewer"),
+    "MO": RoleName("monitor", "reviewer"),
+    "SYS": RoleName("system", "system"),
+}
+
+
+@dataclass(frozen=True, slots=True)
 class Segment:
     """A piece of a bar: one outcome and reason of a class; pixels of the drawing."""
 
@@ -123,6 +143,7 @@ def write_report(
         handover=handover,
         bars={name: bar(counts) for name, counts in handover["turned_counts"].items()},
         bar_width=BAR_WIDTH,
+        roles=ROLES,
     )
     (folder / "report.html").write_text(page, encoding="utf-8")
 

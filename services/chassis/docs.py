@@ -33,6 +33,8 @@ _SWAGGER_FILES = {
     "oauth2-redirect.html": "text/html",
     "oauth2-redirect.js": "text/javascript",
 }
+_OWN_FILES = {"start.js": "text/javascript", "pages.css": "text/css"}
+_MEDIA_TYPES = _SWAGGER_FILES | _OWN_FILES
 _PAGE_HEADERS = {"content-security-policy": DOCS_CSP}
 _FILE_HEADERS = {**_PAGE_HEADERS, "cache-control": "private, max-age=3600"}
 
@@ -46,6 +48,11 @@ def swagger_files() -> dict[str, Path]:
     return {name: folder / name for name in _SWAGGER_FILES}
 
 
+def page_files() -> dict[str, Path]:
+    """Return every file that a page asks for, by name: Swagger UI's and our own."""
+    return swagger_files() | {name: _OWN / name for name in _OWN_FILES}
+
+
 def docs_router(app: FastAPI, *, guard: Any) -> StrictRouter:
     """Return the routes /docs, /docs/{file} and /openapi.json of `app`.
 
@@ -54,17 +61,13 @@ def docs_router(app: FastAPI, *, guard: Any) -> StrictRouter:
         guard: Dependency of the routes, `auth.public()` or `auth.require()`.
     """
     router = StrictRouter(include_in_schema=False, dependencies=[guard])
-    files = swagger_files()
-    page = (_OWN / "swagger.html").read_text(encoding="utf-8")
-    start = (_OWN / "start.js").read_text(encoding="utf-8")
+    files = page_files()
+    frame = Template((_OWN / "swagger.html").read_text(encoding="utf-8"))
+    page = frame.substitute(title=html.escape(app.title))
 
     @router.get("/docs")
     async def docs_page() -> Response:
         return HTMLResponse(page, headers=_PAGE_HEADERS)
-
-    @router.get("/docs/start.js")
-    async def docs_start() -> Response:
-        return Response(start, headers=_FILE_HEADERS, media_type="text/javascript")
 
     @router.get("/docs/{file}")
     async def docs_file(file: str) -> Response:
@@ -72,7 +75,7 @@ def docs_router(app: FastAPI, *, guard: Any) -> StrictRouter:
         if file not in files:
             raise Refusal(problems.NOT_FOUND)
         return FileResponse(
-            files[file], media_type=_SWAGGER_FILES[file], headers=_FILE_HEADERS
+            files[file], media_type=_MEDIA_TYPES[file], headers=_FILE_HEADERS
         )
 
     @router.get("/openapi.json")

@@ -98,6 +98,7 @@ def create_service_app(
     app = FastAPI(
         title=f"Keyturn {settings.SERVICE}".strip(),
         version=API_VERSION,
+        description=_DESCRIPTION,
         lifespan=lifespan,
         # Our own pages and handlers replace these; the limit of body size is
         # StrictRoute's, because the framework's answers in plain text.
@@ -166,6 +167,24 @@ def _refuse_unsafe(app: FastAPI) -> None:
 
 # -- OpenAPI ------------------------------------------------------------------
 
+PASTED_TOKEN: Final = "token"
+"""The second security scheme: the same access token, got elsewhere."""
+
+_PASTED: Final = {
+    "type": "http",
+    "scheme": "bearer",
+    "bearerFormat": "JWT",
+    "description": "The access token that `keyturn token` prints, for officers and "
+    "for the pages of transfer and audit, which may not ask the vault themselves.",
+}
+_DESCRIPTION: Final = """\
+Routes with a lock need an access token of the vault: press Authorize and paste what
+`keyturn token` prints, or give a client's id and secret on the vault's own page.
+
+Errors are `application/problem+json`; the `type` of each is a page that says what to
+do about it.
+"""
+
 _GUARDED: tuple[Problem, ...] = (
     problems.AUTHENTICATION_REQUIRED,
     problems.TOKEN_INVALID,
@@ -214,6 +233,7 @@ def _document_problems(document: dict[str, Any], settings: ServiceSettings) -> N
     if scheme is not None:
         flow = scheme["flows"]["clientCredentials"]
         flow["tokenUrl"] = settings.vault_url + TOKEN_PATH
+        components["securitySchemes"][PASTED_TOKEN] = dict(_PASTED)
     for item in document["paths"].values():
         for operation in item.values():
             _document_operation(operation)
@@ -223,6 +243,7 @@ def _document_operation(operation: dict[str, Any]) -> None:
     listed = list(_ALWAYS)
     if operation.get("security"):
         listed += _GUARDED
+        operation["security"].append({PASTED_TOKEN: []})
     if "requestBody" in operation:
         listed += _WITH_BODY
     parameters = operation.get("parameters", [])
