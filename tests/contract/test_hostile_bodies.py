@@ -135,8 +135,11 @@ def test_forms_that_ask_for_no_token(site: Site) -> None:
         "long client": (right.replace("till", CANARY * 10_000), (400, 401)),
         "too large": (f"{right}&scope={CANARY * 100_000}", (413,)),
         "bad assertion": (
-            "grant_type=client_credentials&client_assertion_type=urn%3Aietf%3Aparams"
-            f"%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer&client_assertion={CANARY}",
+            (
+                "grant_type=client_credentials&client_assertion_type=urn%3Aietf%3Aparams"
+                "%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer"
+                f"&client_assertion={CANARY}"
+            ),
             (401,),
         ),
     }

@@ -70,7 +70,10 @@ CONTENTS: dict[str, tuple[Any, tuple[str, ...]]] = {
     "empty list": (record("basic", "city", []), ("validation",)),
     "no mail": (record("basic", "email", CANARY), ("validation",)),
     "two mails": (record("basic", "email", f"{CANARY}@a@b"), ("validation",)),
-    "mail of 4,000": (record("basic", "email", f"{CANARY * 300}@a.de"), ("validation",)),
+    "mail of 4,000": (
+        record("basic", "email", f"{CANARY * 300}@a.de"),
+        ("validation",),
+    ),
     "NUL": (record("basic", "city", f"{CANARY}\x00"), ("malformed-json",)),
     "long text": (record("basic", "city", CANARY * 10_000), ("validation",)),
     "bell": (record("basic", "city", f"{CANARY}\x07"), ("validation",)),
@@ -91,7 +94,10 @@ CONTENTS: dict[str, tuple[Any, tuple[str, ...]]] = {
         ("validation",),
     ),
     "entry of the last second": (
-        {**RECORD, "entries": {"purchases": [{**ENTRY, "at": "9999-12-31T23:59:59-14:00"}]}},
+        {
+            **RECORD,
+            "entries": {"purchases": [{**ENTRY, "at": "9999-12-31T23:59:59-14:00"}]},
+        },
         ("validation",),
     ),
     "entries of a document class": (
@@ -106,7 +112,10 @@ CONTENTS: dict[str, tuple[Any, tuple[str, ...]]] = {
         {**RECORD, "entries": {"purchases": [{**ENTRY, "amount": DIGITS * 200}]}},
         ("validation",),
     ),
-    "basis of no class": ({**RECORD, "basis": {"canaryclass": "contract"}}, ("field-unknown", "validation")),
+    "basis of no class": (
+        {**RECORD, "basis": {"canaryclass": "contract"}},
+        ("field-unknown", "validation"),
+    ),
     "retention of no class": (
         {**RECORD, "retention": {"canaryclass": "2030-01-01"}},
         ("field-unknown", "validation"),
@@ -177,7 +186,9 @@ STEPS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("kind", STEPS)
 def test_a_step_that_cannot_be(site: Site, kind: str) -> None:
-    operation = next(o for o in operations(site) if o.name == "transfer.act_on_handover")
+    operation = next(
+        o for o in operations(site) if o.name == "transfer.act_on_handover"
+    )
     step = STEPS[kind]
     refusals = Refusals(site)
     answer = site.call(

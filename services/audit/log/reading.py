@@ -55,7 +55,7 @@ class Published:
 
 
 def sees_all(principal: Principal) -> bool:
-    """Whether the caller may see every party's events: the installation's own people."""
+    """Whether the caller may see every party's events, as the operator may."""
     return Scope.AUDIT_MONITOR in principal.scopes or principal.party == PLATFORM
 
 

@@ -2,7 +2,7 @@
 """The published log over HTTP, on the C2SP paths, and its alerts and positions."""
 # Annotations are evaluated here: FastAPI reads them.
 
-from typing import Annotated, Any
+from typing import Any
 
 from fastapi import Response
 from pydantic import BaseModel
@@ -10,12 +10,11 @@ from pydantic import BaseModel
 from contracts import problems
 from contracts.log.errors import LogError
 from contracts.scopes import Scope
-from services.audit.errors import EventNotFound, WholeLogDenied
+from services.audit.errors import EventNotFound
 from services.audit.log import store
 from services.audit.log.files import CHECKPOINT, FileMissing
 from services.audit.log.operations import Log
-from services.audit.log.reading import sees_all
-from services.chassis.auth import Principal, public, require
+from services.chassis.auth import public, require
 from services.chassis.body import StrictRouter
 from services.chassis.problem_json import openapi_responses
 

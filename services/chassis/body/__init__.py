@@ -34,6 +34,12 @@ from services.chassis.body.values import (
 )
 
 __all__ = [
+    "MAX_BODY_BYTES",
+    "MAX_DEPTH",
+    "MAX_FORM_FIELDS",
+    "MAX_INT",
+    "MIN_INT",
+    "SAFE_INT",
     "BeforeBody",
     "Body",
     "BoundedRequest",
@@ -42,14 +48,8 @@ __all__ = [
     "Digits",
     "Instant",
     "Limit",
-    "MAX_BODY_BYTES",
-    "MAX_DEPTH",
-    "MAX_FORM_FIELDS",
-    "MAX_INT",
-    "MIN_INT",
     "Name",
     "Position",
-    "SAFE_INT",
     "StrictRoute",
     "StrictRouter",
     "Text",
