@@ -44,15 +44,8 @@ from services.chassis.serve import create_service_app
 from services.chassis.settings import ServiceSettings
 from services.cli.verify import verify_directory
 from services.cli.verify_report import Level
-from tests.integration.audit.house import (
-    CLOCK,
-    INSTALLATION,
-    VAULT_KEY,
-    VERIFIER,
-    published_entries,
-    read_event,
-    token,
-)
+from tests.integration.audit.checking import INSTALLATION, VAULT_KEY, published_entries
+from tests.integration.audit.house import CLOCK, VERIFIER, read_event, token
 from tests.worlds import embedded_broker
 
 ROOT = Path(__file__).parents[3]
