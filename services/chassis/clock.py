@@ -7,6 +7,7 @@ bytes takes the function. Tests pass `tests.fakes.clock.SettableClock` instead.
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 from datetime import UTC, datetime
@@ -14,6 +15,13 @@ from typing import Protocol
 from uuid import UUID
 
 from uuid_utils import compat
+
+
+FIRST_YEAR = 1900
+LAST_YEAR = 9998
+_RFC3339 = re.compile(
+    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.ASCII
+)
 
 
 class Clock(Protocol):
@@ -59,6 +67,21 @@ def rfc3339(moment: datetime) -> str:
     """Return `moment` in UTC with milliseconds and `Z`. RFC 3339 §5.6."""
     text = moment.astimezone(UTC).isoformat(timespec="milliseconds")
     return text.removesuffix("+00:00") + "Z"
+
+
+def parse_rfc3339(text: str) -> datetime | None:
+    """Return the moment of a strict RFC 3339 text with its offset, None if it is none.
+
+    At most microseconds, and a year of 1900-9998: further out, no calendar in any zone
+    can say the day, and what was accepted here could not be read again.
+    """
+    if _RFC3339.fullmatch(text) is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if FIRST_YEAR <= moment.year <= LAST_YEAR else None
 
 
 def uuid7() -> UUID:

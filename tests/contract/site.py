@@ -191,7 +191,7 @@ async def _running(
         "state_dir": house.settings.state_dir,
         "keys_dir": house.settings.keys_dir,
         "vault_url": "http://127.0.0.1",
-        "audit_url": NOWHERE,
+        "audit_url": NOWHERE,  # what nobody relays stays in the outboxes
     }
     audit_settings = AuditSettings(
         **{**common, "vault_url": NOWHERE, "transfer_url": NOWHERE},
@@ -298,6 +298,10 @@ async def _fill(site: Site) -> None:
     for name, number in (("record", 1), ("erasable", 2)):
         made = await _ask(site, "vault", TILL, "POST", "/v1/records", person(number))
         values[name], values[f"{name}_etag"] = made.json()["id"], made.headers["etag"]
+    # One of every class, so that each has its key before anything hostile comes.
+    await _ask(
+        site, "vault", TILL, "POST", "/v1/records", {**JANE, "external_id": "C-3"}
+    )
     pairs = await _ask(site, "vault", TILL, "POST", "/v1/aliases:resolve", {"records": [values["record"]]})  # fmt: skip
     values["alias"] = pairs.json()["items"][0]["alias"]
     made = await _ask(

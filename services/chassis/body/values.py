@@ -25,6 +25,8 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from pydantic_core import to_json as _to_json
 
+from services.chassis.clock import parse_rfc3339
+
 
 class Body(BaseModel):
     """Base of every request model: unknown members and coercions are refused.
@@ -115,9 +117,6 @@ Name = Annotated[str, Text(64, pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 
 SAFE_INT = 2**53 - 1
 _DIGITS = re.compile(r"-?[0-9]{1,19}", re.ASCII)
-_INSTANT = re.compile(
-    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.ASCII
-)
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
@@ -137,10 +136,10 @@ def _digits(value: Any) -> Any:
 
 def _instant(value: Any) -> Any:
     """Return the time of an RFC 3339 text; pydantic would take `1700000000` too."""
-    if isinstance(value, str) and _INSTANT.fullmatch(value):
-        with contextlib.suppress(ValueError):
-            return datetime.fromisoformat(value)
-    raise PydanticCustomError("datetime_parsing", "must be a time as in RFC 3339")
+    moment = parse_rfc3339(value) if isinstance(value, str) else None
+    if moment is None:
+        raise PydanticCustomError("datetime_parsing", "must be a time as in RFC 3339")
+    return moment
 
 
 def _day(value: Any) -> Any:
@@ -151,7 +150,7 @@ def _day(value: Any) -> Any:
 
 
 Instant = Annotated[AwareDatetime, BeforeValidator(_instant)]
-"""A time with its offset, RFC 3339 with at most microseconds."""
+"""A time with its offset; see `clock.parse_rfc3339`."""
 
 Day = Annotated[date, BeforeValidator(_day)]
 """A day, `YYYY-MM-DD`."""

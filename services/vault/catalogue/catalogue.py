@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from contracts.problems import Fault
+from services.chassis.clock import parse_rfc3339
 from services.vault.catalogue.errors import DocumentRefused, FieldUnknown, PhoneRefused
 from services.vault.catalogue.kinds import FieldValue, Kind, fault_of
 from services.vault.errors import FieldUnparsable, PhoneUnparsable
@@ -26,9 +27,6 @@ IDENTITY: Final = "identity"
 
 _BESIDE: Final = frozenset({"entry_id", "at"})
 _ENTRY_ID: Final = re.compile(r"[!-~]{1,64}")
-_INSTANT: Final = re.compile(
-    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.ASCII
-)
 _MESSAGES: Final[Mapping[str, str]] = {
     "unknown_class": "is no class of the catalogue",
     "unknown_field": "is no field of this class in the catalogue",
@@ -273,9 +271,4 @@ def _refuse(faults: list[Fault]) -> None:
 
 
 def _instant(value: object) -> datetime | None:
-    if not isinstance(value, str) or _INSTANT.fullmatch(value) is None:
-        return None
-    try:
-        return datetime.fromisoformat(value)
-    except ValueError:
-        return None
+    return parse_rfc3339(value) if isinstance(value, str) else None

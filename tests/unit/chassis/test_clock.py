@@ -52,3 +52,34 @@ def test_ids_grow_and_aliases_are_128_random_bits() -> None:
     aliases = {clock.random_alias() for _ in range(1000)}
     assert len(aliases) == 1000
     assert all(len(bytes.fromhex(a)) == 16 and a == a.lower() for a in aliases)
+
+
+@pytest.mark.parametrize(
+    "text", ["2026-03-02T09:00:00Z", "1900-01-01T00:00:00.000001+14:00"]
+)
+def test_a_moment_is_read_with_its_offset(text: str) -> None:
+    moment = clock.parse_rfc3339(text)
+    assert moment == datetime.fromisoformat(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1700000000",
+        "2026-03-02",
+        "2026-03-02T09:00:00",
+        "2026-03-02 09:00:00Z",
+        "2026-03-02t09:00:00z",
+        "2026-02-30T09:00:00Z",
+        "2026-03-02T25:00:00Z",
+        "2026-03-02T09:00:00.1234567Z",
+        "2026-03-02T09:00:00+25:00",
+        "0000-01-01T00:00:00Z",
+        "1899-12-31T23:59:59Z",
+        "9999-12-31T23:59:59-14:00",
+        "\u0662026-03-02T09:00:00Z",
+        "",
+    ],
+)
+def test_a_text_that_is_no_moment_of_any_calendar_is_none(text: str) -> None:
+    assert clock.parse_rfc3339(text) is None
