@@ -84,8 +84,10 @@ async def test_migrate_makes_missing_tables_and_touches_nothing_else(
     house: House,
 ) -> None:
     engines = open_vault(house.settings).records_engines()
+    line = opening.RECORDS_LINE
     with engines.writer.begin() as connection:
-        connection.exec_driver_sql("DROP TABLE batch")
+        for table in (*line.metadata.tables, line.version_table):
+            connection.exec_driver_sql(f'DROP TABLE "{table}"')
     engines.dispose()
     before = contents(house.settings.state_dir.parent)
     host.migrate(house.settings)
