@@ -21,8 +21,15 @@ pytestmark = [
 ]
 SHA = "sha256:" + "5d" * 32
 TURNED = {
-    "basic": {"transfer": {"eligible": 1200}, "excluded": {"objected": 7, "expired": 1}},
-    "habits": {"transfer": {"eligible": 990}, "held": {"consent": 15}, "archive_only": {"window": 3}},
+    "basic": {
+        "transfer": {"eligible": 1200},
+        "excluded": {"objected": 7, "expired": 1},
+    },
+    "habits": {
+        "transfer": {"eligible": 990},
+        "held": {"consent": 15},
+        "archive_only": {"window": 3},
+    },
 }
 REPORT: dict[str, Any] = {
     "handover_id": "01a20d89-15f4-756e-8830-27dd14a4bad1",
@@ -104,8 +111,15 @@ def test_the_report_shows_counts_timeline_signatures_and_how_to_check(
     shown = seen["shown"]
     assert (shown["lang"], shown["overflow"]) == ("en", 0)
     assert "sparkle-supplies" in shown["title"]
-    assert {"Timeline", "Signatures", "How to check it yourself"} <= set(shown["headings"])
-    pieces = [reason for outcomes in TURNED.values() for reasons in outcomes.values() for reason in reasons]
+    assert {"Timeline", "Signatures", "How to check it yourself"} <= set(
+        shown["headings"]
+    )
+    pieces = [
+        reason
+        for outcomes in TURNED.values()
+        for reasons in outcomes.values()
+        for reason in reasons
+    ]
     assert shown["bars"] == len(pieces)
     text = shown["text"]
     assert "Everything that was promised was checked, and held." in text

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ import pytest
 from contracts.log import tiles
 from contracts.log.checkpoint import open_checkpoint
 from contracts.log.note import NoteVerifier
+from deploy import strangers
 from deploy.demo.playing import free_ports
 from deploy.demo.scan import Needles, read_needles, scan
 from services.cli.verify import verify_directory
@@ -141,6 +142,16 @@ def test_a_stranger_verifies_the_evidence_and_sees_a_change(
     octets[100] ^= 1
     bundle.write_bytes(bytes(octets))
     assert not verify_directory(copy).ok
+
+
+@pytest.mark.parametrize("tool", strangers.TOOLS, ids=lambda tool: tool.__name__)
+def test_other_peoples_tools_accept_the_evidence(
+    tool: Callable[[Path], strangers.Verdict], played: Path
+) -> None:
+    verdict = tool(played / "evidence")
+    if verdict.accepted is None:
+        pytest.skip(verdict.detail)
+    assert verdict.accepted, verdict
 
 
 def test_the_folder_holds_what_it_should(played: Path) -> None:
