@@ -21,8 +21,10 @@ AUDIT_PORT ?= 8403
 LIMIT ?=
 #: Evidence for `make verify-strangers`.
 DIR ?= build/demo/evidence
-#: Tests to run: `make test T=tests/unit`.
+#: Tests to run: `make test T=tests/unit`; in how many processes.
 T ?= tests
+JOBS ?= 2
+PYTEST := $(BIN)/pytest -n $(JOBS) --dist loadgroup --timeout 300
 WORLD := build/scaled
 
 PORTS := --vault-port $(VAULT_PORT) --transfer-port $(TRANSFER_PORT) --audit-port $(AUDIT_PORT)
@@ -42,11 +44,11 @@ demo: $(STAMP) ## The demonstration on fresh state under build/demo/, then stop;
 
 .PHONY: test
 test: $(STAMP) ## All tests on the embedded default (SQLite, embedded broker)
-	$(BIN)/pytest $(T)
+	$(PYTEST) $(T)
 
 .PHONY: test-scaled
 test-scaled: $(STAMP) ## Integration and end-to-end tests and the demonstration on PostgreSQL and Apache Kafka
-	$(PY) -m deploy.worlds run --dir $(WORLD) -- bash -c '$(BIN)/pytest tests/integration tests/crash tests/e2e && $(PY) -m deploy.demo once --scaled --dir build/demo-scaled $(LIMITED)'
+	$(PY) -m deploy.worlds run --dir $(WORLD) -- bash -c '$(PYTEST) tests/integration tests/attack tests/crash tests/e2e && $(PY) -m deploy.demo once --scaled --dir build/demo-scaled $(LIMITED)'
 
 .PHONY: test-browser
 test-browser: $(STAMP) ## The API pages and the report page in a real Chromium without internet

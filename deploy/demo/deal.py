@@ -43,7 +43,7 @@ def cancel_one_in_the_middle(tale: Tale) -> None:
         handover, lambda shown: shown["progress"]["executed"] > 0
     )
     during = take_picture(office, tale.sample())
-    office.act("BO", handover, "cancel", note="The buyer's bank asked for time.")
+    office.cancel("BO", handover, "The buyer's bank asked for time.")
     office.await_handover(
         handover,
         lambda shown: (

@@ -11,6 +11,7 @@ import json
 import shutil
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -135,10 +136,11 @@ def _heads(office: Office) -> dict[str, list[dict[str, Any]]]:
     path = client_file(place.keys, "audit")
     login = client_login(place.vault_url, path, office.clock)
     urls = (place.vault_url, place.transfer_url, place.audit_url)
-    return {
-        source: Api(url, login).get("/v1/outbox/heads")["items"]
-        for source, url in zip(SOURCES, urls, strict=True)
-    }
+    found: dict[str, list[dict[str, Any]]] = {}
+    for source, url in zip(SOURCES, urls, strict=True):
+        with closing(Api(url, login)) as api:
+            found[source] = api.get("/v1/outbox/heads")["items"]
+    return found
 
 
 def _copy(

@@ -16,7 +16,7 @@ from typing import Any, Final
 from contracts.custody.statement import StatementKind
 from deploy.demo.people_of_the_deal import client_file, officer_file
 from services.chassis.clock import SystemClock, uuid7
-from services.cli.http import Api
+from services.cli.http import Api, Refused
 from services.cli.papers import Desk, approval_paper, release_paper, statement_paper
 from services.cli.pinning import pin_path
 from services.cli.sign import hand_in
@@ -24,7 +24,8 @@ from services.cli.supervisor import Place
 from services.cli.token import OfficerLogin, client_login, read_officer
 
 PAUSE_SECONDS: Final = 0.1
-PATIENCE_SECONDS: Final = 120.0
+ATTEMPTS: Final = 20
+PATIENCE_SECONDS: Final = 300.0
 
 
 class StoryStuck(Exception):  # noqa: N818 - it names what happened
@@ -75,6 +76,18 @@ class Office:
         path = f"/v1/handovers/{handover}:{event}"
         after: dict[str, Any] = self.desk(seat).transfer.post(path, body)
         return after
+
+    def cancel(self, seat: str, handover: str, note: str) -> None:
+        """Cancel a handover while the worker moves it on: look again and again."""
+        for _ in range(ATTEMPTS):
+            try:
+                self.act(seat, handover, "cancel", note=note)
+            except Refused as refused:
+                if refused.reason != "stale":
+                    raise
+            else:
+                return
+        raise StoryStuck("the handover moved on at each attempt to cancel it")
 
     def state_as(self, seat: str, handover: str, kind: str, **body: Any) -> None:
         """Sign a statement and hand it in."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import shutil
 import socket
+import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
@@ -124,7 +125,7 @@ def summarise(narrator: Narrator, report: dict[str, Any], folder: Path) -> None:
         f"{report['proofs_checked']} proofs checked"
     )
     narrator.say(f"report: {folder / 'report.html'} and report.json")
-    narrator.say(f"check it: keyturn verify {folder / 'evidence'}")
+    narrator.say(f"check it: {keyturn()} verify {folder / 'evidence'}")
     failed = [check["promise"] for check in report["checks"] if not check["held"]]
     for promise in failed:
         narrator.say(f"NOT HELD: {promise}")
@@ -148,7 +149,7 @@ def invite(narrator: Narrator, place: Place, handover: str) -> None:
         line(f"{name:9}{getattr(place, f'{name}_url')}/docs")
     minutes = int(answer["expires_in"]) // 60
     line(f"\nA token of the seller's compliance officer, good for {minutes} minutes;")
-    command = f"keyturn token --officer {path} --url {place.vault_url}"
+    command = f"{keyturn()} token --officer {path} --url {place.vault_url}"
     line(f"another one: {command}\n")
     line(f"TOKEN={answer['access_token']}")
     bearer = 'curl -s -H "Authorization: Bearer $TOKEN"'
@@ -156,6 +157,15 @@ def invite(narrator: Narrator, place: Place, handover: str) -> None:
     line(f"{bearer} {place.transfer_url}/v1/handovers/{handover}")
     line(f"{bearer} '{place.audit_url}/v1/events?handover={handover}&limit=5'")
     line("\nCtrl-C stops everything.")
+
+
+def keyturn() -> str:
+    """Return how a person calls the command line of this very installation."""
+    script = Path(sys.executable).with_name("keyturn")
+    if not script.exists():
+        return "python -m services.cli.main"
+    here = Path.cwd()
+    return str(script.relative_to(here) if script.is_relative_to(here) else script)
 
 
 def free_ports() -> tuple[int, int, int]:

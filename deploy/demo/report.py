@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -66,18 +66,13 @@ def figures(
         scan: What the byte scan came to.
         source: Where the purchases are from.
     """
-    turned = handover["turned_counts"]
     return {
         "handover_id": tale.handover,
         "cancelled_handover_id": tale.first_handover,
         "verified": tale.narrator.all_held,
         "records": len(tale.customers),
-        "folios": sum(_sum(outcomes) for outcomes in turned.values()),
-        "inventory": {name: _sum(outcomes) for name, outcomes in turned.items()},
-        "transferred": _of(turned, "transfer"),
-        "archive_only": _of(turned, "archive_only"),
-        "held": _reasons(turned, "held"),
-        "excluded": _reasons(turned, "excluded"),
+        "purchases": tale.arrived.entries,
+        **_outcomes(handover["turned_counts"]),
         "decision_counts": handover["frozen_counts"],
         "dropped": handover["custody"]["dropped"],
         "after_snapshot": dict(tale.after_snapshot),
@@ -86,26 +81,35 @@ def figures(
         "missing": proven.missing,
         "duplicates": proven.duplicates,
         "proofs_checked": proven.proofs_checked,
-        "scan": {
-            "needles": scan.needles,
-            "files": scan.files,
-            "bytes": scan.octets,
-            "findings": [
-                {"file": found.file, "offset": found.offset, "as": found.spelling}
-                for found in scan.findings
-            ],
-        },
+        "scan": _scanned(scan),
         "gates_not_built": [*handover["gates_not_built"], *_gates()],
         "phases": tale.narrator.phases,
-        "checks": [
-            {"promise": check.promise, "held": check.held, "detail": check.detail}
-            for check in tale.narrator.checks
-        ],
-        "purchases": tale.arrived.entries,
+        "checks": [asdict(check) for check in tale.narrator.checks],
         "provenance": f"{source}; people and consents are synthetic",
         "plan_hash": handover["plan_hash"],
         "decision_root": handover["decision_root"],
         "as_of": handover["as_of"],
+    }
+
+
+def _outcomes(turned: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the figures after the drops, each per class."""
+    return {
+        "folios": sum(_sum(outcomes) for outcomes in turned.values()),
+        "inventory": {name: _sum(outcomes) for name, outcomes in turned.items()},
+        "transferred": _of(turned, "transfer"),
+        "archive_only": _of(turned, "archive_only"),
+        "held": _reasons(turned, "held"),
+        "excluded": _reasons(turned, "excluded"),
+    }
+
+
+def _scanned(scan: Scan) -> dict[str, Any]:
+    return {
+        "needles": scan.needles,
+        "files": scan.files,
+        "bytes": scan.octets,
+        "findings": [asdict(found) for found in scan.findings],
     }
 
 

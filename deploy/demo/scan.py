@@ -3,7 +3,8 @@
 
 Each needle is sought as UTF-8, UTF-16 (both byte orders), JSON with \\u escapes,
 hexadecimal and base64 (standard and URL-safe, at each of its three positions). A
-spelling of fewer than six bytes is left out: ciphertext has it by chance.
+spelling of fewer than six bytes is left out: ciphertext has it by chance. The shortest
+that are sought have 48 bits: one run in a thousand may see one by chance and say so.
 
 How: a chunk is read as machine words at even positions, and every needle gives the
 words it begins with at an even and at an odd position. Words that meet are looked at
@@ -37,7 +38,33 @@ class Finding:
     spelling: str
 
 
-def spellings(needle: str) -> Iterator[tuple[str, bytes]]:
+@dataclass(frozen=True, slots=True)
+class Spelling:
+    """One way to write a needle.
+
+    Attributes:
+        before: Which byte must stand before it; empty for any. In base64 the digits
+            at both borders hold some of the needle's bits, and those are compared too.
+        after: Which byte must stand after it.
+    """
+
+    name: str
+    octets: bytes
+    before: bytes = b""
+    after: bytes = b""
+
+    def lies_at(self, chunk: bytes, start: int) -> bool:
+        """Whether a chunk has it at a position."""
+        end = start + len(self.octets)
+        return (
+            start >= 0
+            and chunk.startswith(self.octets, start)
+            and (not self.before or (start > 0 and chunk[start - 1] in self.before))
+            and (not self.after or (end < len(chunk) and chunk[end] in self.after))
+        )
+
+
+def spellings(needle: str) -> Iterator[Spelling]:
     """Yield every spelling of a needle that is long enough to mean anything."""
     raw = needle.encode()
     found = {
@@ -47,19 +74,14 @@ def spellings(needle: str) -> Iterator[tuple[str, bytes]]:
         raw.hex().encode(): "hex",
         raw.hex().upper().encode(): "hex",
     }
-    escaped = json.dumps(needle)[1:-1]
-    found.setdefault(escaped.encode(), "json")
+    found.setdefault(json.dumps(needle)[1:-1].encode(), "json")
     found.setdefault(_upper_escapes(needle).encode(), "json")
-    for shift in range(3):
-        inside = _base64_inside(raw, shift)
-        found.setdefault(inside, "base64")
-        found.setdefault(inside.translate(_TO_URL), "base64url")
     for octets, name in found.items():
         if len(octets) >= MIN_BYTES:
-            yield name, octets
-
-
-_TO_URL: Final = bytes.maketrans(b"+/", b"-_")
+            yield Spelling(name, octets)
+    if len(raw) >= MIN_BYTES:
+        for shift in range(3):
+            yield from _base64(raw, shift)
 
 
 def _upper_escapes(needle: str) -> str:
@@ -75,16 +97,34 @@ def _units(char: str) -> Iterator[int]:
         yield int.from_bytes(octets[at : at + 2], "big")
 
 
-def _base64_inside(raw: bytes, shift: int) -> bytes:
-    """Return the base64 digits that depend on `raw` alone, `shift` bytes into text."""
+_DIGITS: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+_TO_URL: Final = bytes.maketrans(b"+/", b"-_")
+
+
+def _base64(raw: bytes, shift: int) -> Iterator[Spelling]:
+    """Yield the base64 of `raw` where `shift` bytes (mod 3) stand before it."""
+    bits = (shift + len(raw)) * 8
     digits = base64.b64encode(bytes(shift) + raw).rstrip(b"=")
-    first = -(-shift * 8 // 6)
-    last = (shift + len(raw)) * 8 // 6
-    return digits[first:last]
+    first, last = -(-shift * 8 // 6), bits // 6
+    low, high = first * 6 - shift * 8, bits - last * 6
+    before = after = b""
+    if low:
+        known = raw[0] >> (8 - low)
+        before = bytes(
+            d for n, d in enumerate(_DIGITS) if n & ((1 << low) - 1) == known
+        )
+    if high:
+        known = raw[-1] & ((1 << high) - 1)
+        after = bytes(d for n, d in enumerate(_DIGITS) if n >> (6 - high) == known)
+    made = Spelling("base64", digits[first:last], before, after)
+    yield made
+    url = [part.translate(_TO_URL) for part in (made.octets, before, after)]
+    if url != [made.octets, before, after]:
+        yield Spelling("base64url", *url)
 
 
-_Index = dict[int, list[tuple[int, bytes, str]]]
-"""Word → where it lies in which spelling, and that one's name."""
+_Index = dict[int, list[tuple[int, Spelling]]]
+"""Word → where it lies in which spelling."""
 
 _Form = Literal["Q", "I"]
 
@@ -99,22 +139,24 @@ class Needles:
         self.count = 0
         for needle in needles:
             self.count += 1
-            for name, octets in spellings(needle):
-                self._add(name, octets)
+            for spelling in spellings(needle):
+                self._add(spelling)
         # A set's intersection runs over the chunk without keeping its words.
         self._indexes: tuple[tuple[_Index, frozenset[int], int, _Form], ...] = (
             (self._words, frozenset(self._words), _WORD, "Q"),
             (self._halves, frozenset(self._halves), _HALF, "I"),
         )
 
-    def _add(self, name: str, octets: bytes) -> None:
-        self.longest = max(self.longest, len(octets))
+    def _add(self, spelling: Spelling) -> None:
+        octets = spelling.octets
+        # One byte more on each side: the borders of base64.
+        self.longest = max(self.longest, len(octets) + 2)
         long_enough = len(octets) >= _SHORT
         size = _WORD if long_enough else _HALF
         index = self._words if long_enough else self._halves
         for at in range(_STEP):
             word = int.from_bytes(octets[at : at + size], sys.byteorder)
-            index.setdefault(word, []).append((at, octets, name))
+            index.setdefault(word, []).append((at, spelling))
 
     def search(self, chunk: bytes) -> Iterator[tuple[int, str]]:
         """Yield position and spelling of everything that lies in a chunk."""
@@ -129,16 +171,15 @@ class Needles:
 
 
 def _look(
-    chunk: bytes, word: int, size: int, candidates: list[tuple[int, bytes, str]]
+    chunk: bytes, word: int, size: int, candidates: list[tuple[int, Spelling]]
 ) -> Iterator[tuple[int, str]]:
     """Compare whole spellings wherever a word occurs."""
     octets = word.to_bytes(size, sys.byteorder)
     position = chunk.find(octets)
     while position >= 0:
-        for at, spelling, name in candidates:
-            start = position - at
-            if start >= 0 and chunk.startswith(spelling, start):
-                yield start, name
+        for at, spelling in candidates:
+            if spelling.lies_at(chunk, position - at):
+                yield position - at, spelling.name
         position = chunk.find(octets, position + 1)
 
 
@@ -159,6 +200,8 @@ class Scan:
 def scan(folders: Iterable[Path], needles: Needles) -> Scan:
     """Search every regular file below the folders, whatever it is.
 
+    A file that a running server removed meanwhile is passed over.
+
     Raises:
         OSError: A file cannot be read: an unread file is not a clean one.
     """
@@ -168,9 +211,12 @@ def scan(folders: Iterable[Path], needles: Needles) -> Scan:
         for path in sorted(folder.rglob("*")):
             if path.is_symlink() or not path.is_file():
                 continue
+            try:
+                octets += path.stat().st_size
+                findings += _in_file(path, folder, needles)
+            except FileNotFoundError:
+                continue
             files += 1
-            octets += path.stat().st_size
-            findings += _in_file(path, folder, needles)
     return Scan(needles.count, files, octets, tuple(findings))
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`python -m services.audit init|serve|fsck`."""
+"""`python -m services.audit init|migrate|serve|fsck`."""
 
 from __future__ import annotations
 
@@ -9,33 +9,82 @@ import sys
 
 from services.audit.app import create_app
 from services.audit.errors import AuditError
-from services.audit.opening import init
+from services.audit.intake.sources import SourceKeys
+from services.audit.log.fsck import Fsck
+from services.audit.opening import init, migrate, open_audit
 from services.audit.settings import AuditSettings
+from services.chassis import installation
+from services.chassis.clock import SystemClock
+from services.chassis.database import Database, DatabaseError
 from services.chassis.engines import EngineRefused
 from services.chassis.key_files import KeyFileRefused
 from services.chassis.serve import run
 from services.chassis.settings import SettingsError
 from services.chassis.slots import SlotTaken
 
-REFUSALS = (SettingsError, KeyFileRefused, EngineRefused, SlotTaken, AuditError)
+REFUSALS = (
+    SettingsError,
+    KeyFileRefused,
+    EngineRefused,
+    SlotTaken,
+    AuditError,
+    DatabaseError,
+)
 
 
 def main() -> int:
     """Run one command; return its exit code."""
     parser = argparse.ArgumentParser(prog="python -m services.audit")
-    parser.add_argument("command", choices=["init", "serve"])
+    parser.add_argument("command", choices=["init", "migrate", "serve", "fsck"])
     command = parser.parse_args().command
     try:
         settings = AuditSettings.from_environ(os.environ)
+        if command == "fsck":
+            return _fsck(settings)
         if command == "init":
             opening = init(settings)
             print(f"audit is ready; its log is {opening.signer.verifier.name}")
+        elif command == "migrate":
+            migrate(settings)
         else:
-            run(create_app(settings), settings)
+            _serve(settings)
     except REFUSALS as refused:
         print(refused, file=sys.stderr)
         return 1
     return 0
+
+
+def _serve(settings: AuditSettings) -> None:
+    """Serve until told to end. Raises what refused the start."""
+    app = create_app(settings)
+    try:
+        run(app, settings)
+    finally:
+        # A refusal during the start ends the server by SystemExit, without a word.
+        refused: Exception | None = app.state.run.refused
+        if refused is not None:
+            raise refused
+
+
+def _fsck(settings: AuditSettings) -> int:
+    """Check the whole log; 1 if anything differs."""
+    opening = open_audit(settings)
+    keys = SourceKeys.load(settings.state_dir / installation.SOURCES)
+    database = Database(opening.log_engines(), clock=SystemClock())
+    try:
+        check = Fsck(
+            database,
+            opening.files(),
+            opening.signer.verifier,
+            opening.installation,
+            keys.verify,
+        )
+        holds = check.run()
+    finally:
+        database.close()
+    for line in check.report():
+        print(line)
+    return 0 if holds else 1
 
 
 if __name__ == "__main__":

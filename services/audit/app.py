@@ -6,7 +6,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import tempfile
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, Final
 
 import httpx
@@ -14,6 +17,7 @@ from fastapi import FastAPI
 
 from contracts.events.topics import TOPICS
 from contracts.log.tiles import tile_path
+from services.audit.errors import AuditError
 from services.audit.intake.operations import Intake
 from services.audit.intake.sources import SourceClient, SourceKeys
 from services.audit.log.files import CHECKPOINT, FileMissing, TileFiles
@@ -26,16 +30,17 @@ from services.audit.search.operations import Searches
 from services.audit.search.projection import Projection
 from services.audit.search.routes import router as search_router
 from services.audit.settings import AuditSettings
-from services.chassis import installation, outbox_routes
+from services.chassis import installation, migrate, outbox_routes
 from services.chassis.auth import RemoteKeys, TokenSource, TokenVerifier
 from services.chassis.background import Background, stop_process
 from services.chassis.bus import BusUnavailable, Subscriber, ensure_topics
 from services.chassis.clock import Clock, SystemClock
+from services.chassis.database import DatabaseError
 from services.chassis.follower import LogUnreachable
-from services.chassis.key_files import read_private
+from services.chassis.key_files import private_directory, read_private
 from services.chassis.serve import create_service_app
 from services.chassis.settings import Secret
-from services.chassis.slots import hold_slot
+from services.chassis.slots import SlotTaken, hold_slot
 from services.chassis.telemetry import Metrics
 from services.chassis.upkeep import Upkeep, broker_address
 
@@ -64,8 +69,18 @@ class LocalLog:
             raise LogUnreachable("not published yet") from exc
 
 
-def create_app(settings: AuditSettings, *, clock: Clock | None = None) -> FastAPI:
+def create_app(
+    settings: AuditSettings,
+    *,
+    clock: Clock | None = None,
+    http: httpx.AsyncClient | None = None,
+) -> FastAPI:
     """Return the audit service of an initialised installation.
+
+    Args:
+        settings: Checked settings.
+        clock: Another clock, for tests.
+        http: A client of the vault, for tests.
 
     Raises:
         SettingsError, KeyFileRefused, EngineRefused, SourcesMalformed: Audit cannot be
@@ -73,7 +88,8 @@ def create_app(settings: AuditSettings, *, clock: Clock | None = None) -> FastAP
     """
     clock = clock or SystemClock()
     opening = open_audit(settings)
-    run = _Run(opening, clock, Metrics())
+    migrate.prepare(opening.migrations(), settings)
+    run = _Run(opening, clock, Metrics(), http or httpx.AsyncClient())
     app = create_service_app(
         settings=settings,
         routers=[
@@ -94,22 +110,32 @@ def create_app(settings: AuditSettings, *, clock: Clock | None = None) -> FastAP
         clock=clock,
     )
     app.state.log = run.log
+    app.state.run = run
+    app.state.search = run.search
     return app
 
 
 class _Run:
     """One run of the application, from its start to its orderly end."""
 
-    def __init__(self, opening: Opening, clock: Clock, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        opening: Opening,
+        clock: Clock,
+        metrics: Metrics,
+        http: httpx.AsyncClient,
+    ) -> None:
         self._opening = opening
         self._settings = opening.settings
         self._clock = clock
         self.metrics = metrics
-        self.http = httpx.AsyncClient()
+        self.refused: Exception | None = None
+        self.http = http
         self.journal = opening.journal(clock, stop_process)
         self.log = Log(self.journal, opening.files(), opening.signer)
         readings = LogReadings(self.log)
-        self._projection = Projection(readings, opening.search(clock))
+        self.search = opening.search(clock)
+        self._projection = Projection(readings, self.search)
         self.searches = Searches(readings, self._projection)
         companions = (installation.LOG_VKEY, installation.SOURCES)
         self.exports = Exports(
@@ -136,23 +162,38 @@ class _Run:
         """Check that the log's database takes a write."""
         await self.journal.write(lambda _tx: None)
 
+    def close(self) -> None:
+        """End the lane in good order and close the databases."""
+        self._projection.database.close()
+        # A lane that was fenced, or whose database is gone, is ended by its successor.
+        with contextlib.suppress(DatabaseError):
+            self.journal.close()
+
     @contextlib.asynccontextmanager
     async def lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
         """Start what runs beside the requests; end it after the last of them."""
         async with contextlib.AsyncExitStack() as stack:
-            engines = self.journal.database.engines
-            slot = hold_slot(engines, self._settings.state_dir, self.journal.slot)
-            stack.callback(slot.release)
-            stack.callback(self.journal.close)
-            stack.callback(self._projection.database.close)
             stack.push_async_callback(self.http.aclose)
-            await self.log.start()
+            try:
+                await self._open(stack)
+            except (SlotTaken, AuditError) as refused:
+                # The server shows no message of ours; `__main__` does.
+                self.refused = refused
+                raise
             background = Background()
             stack.push_async_callback(background.stop)
             background.start(
                 [*self._upkeep.work(), self._intake(), self._projection.run()]
             )
             yield
+
+    async def _open(self, stack: contextlib.AsyncExitStack) -> None:
+        engines = self.journal.database.engines
+        slot = hold_slot(engines, self._settings.state_dir, self.journal.slot)
+        stack.callback(slot.release)
+        stack.callback(self.close)
+        stack.push_async_callback(self.log.close)
+        await self.log.start()
 
     async def _intake(self) -> None:
         """Take in what the sources send, once their keys are known."""
@@ -218,7 +259,17 @@ class _Run:
 
 
 def openapi(environ: Mapping[str, str]) -> dict[str, Any]:
-    """Return the OpenAPI document; initialises the state directory of `environ`."""
+    """Return the OpenAPI document; needs no installation and leaves none behind."""
     settings = AuditSettings.from_environ(environ)
-    init(settings)
-    return create_app(settings).openapi()
+    with tempfile.TemporaryDirectory() as folder:
+        state, keys = Path(folder) / "state", Path(folder) / "keys"
+        private_directory(state)
+        made = {"installation": settings.installation_id, "created_at": "2026"}
+        (state / installation.INSTALLATION).write_text(json.dumps(made))
+        settings = replace(settings, state_dir=state, keys_dir=keys, database_url=None)
+        init(settings)
+        app = create_app(settings)
+        try:
+            return app.openapi()
+        finally:
+            app.state.run.close()

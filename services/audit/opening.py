@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
 
 from nacl.signing import SigningKey
 
@@ -15,6 +17,7 @@ from services.audit.schema import LOG, OWN_LANES, SEARCH
 from services.audit.search import store as _search  # noqa: F401 - and of SEARCH
 from services.audit.settings import AuditSettings
 from services.chassis import installation
+from services.chassis import migrate as migrations
 from services.chassis.clock import Clock, random_alias, random_bytes
 from services.chassis.database import Database
 from services.chassis.engines import Engines, postgres_engines, sqlite_engines
@@ -27,8 +30,13 @@ from services.chassis.key_files import (
     replace_private,
 )
 from services.chassis.lanes import Source
+from services.chassis.migrate import Line
 
 SLOT = "audit-1/log"
+
+_MIGRATIONS: Final = Path(__file__).parent / "migrations"
+LOG_LINE: Final = Line("audit", "log", _MIGRATIONS / "log", LOG)
+SEARCH_LINE: Final = Line("audit", "search", _MIGRATIONS / "search", SEARCH)
 
 
 @dataclass(frozen=True)
@@ -57,6 +65,10 @@ class Opening:
         if self.settings.database_url is not None:
             return postgres_engines(self.settings.database_url.reveal())
         return sqlite_engines(self.settings.search_path, self.database_key)
+
+    def migrations(self) -> list[migrations.Database]:
+        """Return each database's line of revisions and what opens it."""
+        return [(LOG_LINE, self.log_engines), (SEARCH_LINE, self.search_engines)]
 
     def journal(
         self, clock: Clock, on_fatal: Callable[[str], None] = lambda _why: None
@@ -135,13 +147,18 @@ def init(settings: AuditSettings) -> Opening:
         signer = NoteSigner(f"keyturn.{identity}/{year}", log_seed)
         replace_private(vkey, f"{signer.vkey}\n".encode())
     opening = open_audit(settings)
-    for metadata, engines in (
-        (LOG, opening.log_engines()),
-        (SEARCH, opening.search_engines()),
-    ):
-        metadata.create_all(engines.writer)
-        engines.dispose()
+    migrations.migrate(opening.migrations(), settings.state_dir)
     installation.name_source(
         settings.state_dir, identity, "audit", bytes(opening.source.key.verify_key)
     )
     return opening
+
+
+def migrate(settings: AuditSettings) -> None:
+    """Bring the databases to this version; keys and files are left alone.
+
+    Raises:
+        SettingsError, KeyFileRefused, EngineRefused: Audit cannot be opened.
+        MigrationRefused: A database is not this version's, or refused a revision.
+    """
+    migrations.migrate(open_audit(settings).migrations(), settings.state_dir)

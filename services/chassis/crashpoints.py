@@ -15,6 +15,7 @@ from typing import Final
 LABELS: Final = {
     "database.before_commit": "nothing: the group is rolled back by the engine",
     "database.after_commit": "a committed change whose caller got no answer",
+    "migrate.before_commit": "the database at the revision before; repeat to go on",
     "relay.before_publish": "outbox rows that the next relay publishes",
     "relay.after_publish": "published rows that the next relay publishes again",
     "follower.before_receipt": "leaves in the log that the next pass receipts",

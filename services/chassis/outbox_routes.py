@@ -17,12 +17,12 @@ from pydantic import BaseModel
 from contracts.scopes import Scope
 from services.chassis import outbox
 from services.chassis.auth import require
-from services.chassis.body import MAX_INT, StrictRouter, Text
+from services.chassis.body import MAX_INT, Digits, StrictRouter, Text
 from services.chassis.journal import Journal
 
 LaneId = Annotated[str, Query(), Text(32, pattern=r"^[0-9a-f]{32}$")]
-First = Annotated[int, Query(alias="from", ge=1, le=MAX_INT)]
-Last = Annotated[int | None, Query(alias="to", ge=1, le=MAX_INT)]
+First = Annotated[int, Query(alias="from", ge=1, le=MAX_INT), Digits]
+Last = Annotated[int | None, Query(alias="to", ge=1, le=MAX_INT), Digits]
 
 
 class EventOut(BaseModel):

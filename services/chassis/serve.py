@@ -13,7 +13,7 @@ import ssl
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from types import FrameType
-from typing import Any, Final
+from typing import Any
 
 import uvicorn
 from fastapi import APIRouter, FastAPI
@@ -21,14 +21,11 @@ from fastapi.routing import APIRoute, iter_route_contexts
 from fastapi.telemetry import TelemetryConfig
 from starlette.middleware import Middleware
 
-from contracts import problems
-from contracts.problems import Problem
 from contracts.scopes import Scope
 from services.chassis import clock as clocks
 from services.chassis import problem_json, telemetry
+from services.chassis.api_document import DESCRIPTION, documented
 from services.chassis.auth import (
-    SCHEME_NAME,
-    TOKEN_PATH,
     TokenVerifier,
     public,
     require,
@@ -98,7 +95,7 @@ def create_service_app(
     app = FastAPI(
         title=f"Keyturn {settings.SERVICE}".strip(),
         version=API_VERSION,
-        description=_DESCRIPTION,
+        description=DESCRIPTION,
         lifespan=lifespan,
         # Our own pages and handlers replace these; the limit of body size is
         # StrictRoute's, because the framework's answers in plain text.
@@ -123,7 +120,7 @@ def create_service_app(
     problem_json.install(app)
     _include(app, settings, routers, checks or {}, metrics)
     _refuse_unsafe(app)
-    app.openapi = _documented(app, settings)  # type: ignore[method-assign]
+    app.openapi = documented(app, settings)  # type: ignore[method-assign]
     return app
 
 
@@ -163,109 +160,6 @@ def _refuse_unsafe(app: FastAPI) -> None:
     doubled = sorted({name for name in ids if ids.count(name) > 1})
     if doubled:
         raise AppError(f"operation ids used twice: {'; '.join(doubled)}")
-
-
-# -- OpenAPI ------------------------------------------------------------------
-
-PASTED_TOKEN: Final = "token"  # noqa: S105 - the name of a scheme
-"""The second security scheme: the same access token, got elsewhere."""
-
-_PASTED: Final = {
-    "type": "http",
-    "scheme": "bearer",
-    "bearerFormat": "JWT",
-    "description": "The access token that `keyturn token` prints, for officers and "
-    "for the pages of transfer and audit, which may not ask the vault themselves.",
-}
-_DESCRIPTION: Final = """\
-Routes with a lock need an access token of the vault: press Authorize and paste what
-`keyturn token` prints, or give a client's id and secret on the vault's own page.
-
-Errors are `application/problem+json`; the `type` of each is a page that says what to
-do about it.
-"""
-
-_GUARDED: tuple[Problem, ...] = (
-    problems.AUTHENTICATION_REQUIRED,
-    problems.TOKEN_INVALID,
-    problems.TOKEN_EXPIRED,
-    problems.SCOPE_MISSING,
-)
-_WITH_BODY: tuple[Problem, ...] = (
-    problems.MALFORMED_JSON,
-    problems.DUPLICATE_KEY,
-    problems.BODY_TOO_LARGE,
-    problems.MEDIA_TYPE,
-    problems.VALIDATION,
-)
-_ALWAYS: tuple[Problem, ...] = (problems.BAD_REQUEST, problems.INTERNAL)
-
-
-def _documented(
-    app: FastAPI, settings: ServiceSettings
-) -> Callable[[], dict[str, Any]]:
-    """Return an `openapi` that documents problems where FastAPI has its own 422."""
-    generate = app.openapi
-    made: dict[int, dict[str, Any]] = {}
-
-    def openapi() -> dict[str, Any]:
-        document = generate()
-        if id(document) not in made:
-            made.clear()
-            made[id(document)] = document
-            _document_problems(document, settings)
-        return document
-
-    return openapi
-
-
-def _document_problems(document: dict[str, Any], settings: ServiceSettings) -> None:
-    components = document.setdefault("components", {})
-    schemas = components.setdefault("schemas", {})
-    for name in ("HTTPValidationError", "ValidationError"):
-        schemas.pop(name, None)
-    schemas["Problem"] = dict(problem_json.PROBLEM_SCHEMA)
-    scheme = components.get("securitySchemes", {}).get(SCHEME_NAME)
-    if scheme is not None:
-        flow = scheme["flows"]["clientCredentials"]
-        flow["tokenUrl"] = settings.vault_url + TOKEN_PATH
-        components["securitySchemes"][PASTED_TOKEN] = dict(_PASTED)
-    for item in document["paths"].values():
-        for operation in item.values():
-            _document_operation(operation)
-
-
-def _document_operation(operation: dict[str, Any]) -> None:
-    listed = list(_ALWAYS)
-    if operation.get("security"):
-        listed += _GUARDED
-        operation["security"].append({PASTED_TOKEN: []})
-    if "requestBody" in operation:
-        listed += _WITH_BODY
-    parameters = operation.get("parameters", [])
-    if parameters:
-        listed.append(problems.VALIDATION)
-    if any(parameter["in"] == "path" for parameter in parameters):
-        listed.append(problems.NOT_FOUND)
-    if any(parameter["name"] == "limit" for parameter in parameters):
-        listed.append(problems.LIMIT_OUT_OF_RANGE)
-    answers = operation["responses"]
-    _describe_stream(answers)
-    if "HTTPValidationError" in str(answers.get("422")):
-        del answers["422"]
-    for status, row in problem_json.openapi_responses(*listed).items():
-        answers.setdefault(str(status), row)
-    operation["responses"] = dict(sorted(answers.items()))
-
-
-def _describe_stream(answers: dict[str, Any]) -> None:
-    """Say in OpenAPI 3.1 what an event stream is; `itemSchema` came with 3.2."""
-    for answer in answers.values():
-        media = answer.get("content", {}).get("text/event-stream")
-        if media is not None and "itemSchema" in media:
-            members = sorted(media.pop("itemSchema")["properties"])
-            told = f"Server-sent events with {', '.join(members)}."
-            media["schema"] = {"type": "string", "description": told}
 
 
 # -- The server ---------------------------------------------------------------

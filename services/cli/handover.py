@@ -12,11 +12,19 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from services.chassis.clock import SystemClock
 from services.cli.http import Api, errors_shown
-from services.cli.sign import TRANSFER, VAULT, AsJson, Officer, Transfer, Vault
+from services.cli.sign import (
+    TRANSFER,
+    VAULT,
+    AsJson,
+    Officer,
+    Transfer,
+    Vault,
+    visible,
+)
 from services.cli.token import OfficerLogin, read_officer
 
 app = typer.Typer(no_args_is_help=True, help="See handovers and follow them.")
@@ -43,11 +51,11 @@ def list_handovers(
     if as_json:
         typer.echo(json.dumps({"items": items}))
         return
-    table = Table("id", "state", "seller", "buyer", "waits for")
+    table = Table(Column("id", no_wrap=True), "state", "seller", "buyer", "waits for")
     for item in items:
         waits = ", ".join(item["waiting_for"])
         row = (item["id"], item["state"], item["seller"], item["buyer"], waits)
-        table.add_row(*(escape(text) for text in row))
+        table.add_row(*(escape(visible(text)) for text in row))
     Console().print(table)
 
 
@@ -65,11 +73,11 @@ def show(
     if as_json:
         typer.echo(json.dumps(found))
         return
-    table = Table(show_header=False)
+    table = Table(Column(no_wrap=True), Column(overflow="fold"), show_header=False)
     for name in _SHOWN:
         value = found[name]
         text = ", ".join(value) if isinstance(value, list) else str(value or "-")
-        table.add_row(name, escape(text))
+        table.add_row(name, escape(visible(text)))
     table.add_row("progress", escape(progress_text(found["progress"])))
     Console().print(table)
 
@@ -102,7 +110,7 @@ def draw(seen: Iterable[Mapping[str, Any]], console: Console) -> None:
             progress = one["progress"]
             bar.update(
                 task,
-                description=escape(one["state"]),
+                description=escape(visible(one["state"])),
                 total=progress["batches"] or None,
                 completed=progress["executed"],
                 rest=escape(progress_text(progress)),

@@ -35,12 +35,15 @@ class Refused(CliError):  # noqa: N818 - an answer, not a failure
     Attributes:
         status: HTTP status.
         code: The problem's stable code; empty where the answer was none.
+        reason: Its closer reason, where it has one.
     """
 
-    def __init__(self, status: int, code: str, detail: str) -> None:
-        super().__init__(f"refused ({status} {code or 'no problem'}): {detail}")
+    def __init__(self, status: int, code: str, detail: str, reason: str = "") -> None:
+        name = " ".join(filter(None, (code or "no problem", reason)))
+        super().__init__(f"refused ({status} {name}): {detail}")
         self.status = status
         self.code = code
+        self.reason = reason
 
 
 class Unreachable(CliError):  # noqa: N818 - a state
@@ -150,12 +153,12 @@ def checked(answer: httpx.Response) -> httpx.Response:
     try:
         problem = answer.json()
         code, detail = str(problem["code"]), str(problem["detail"])
-        faults = problem.get("errors") or problem.get("faults") or []
+        faults, reason = problem.get("errors") or [], str(problem.get("reason", ""))
     except (ValueError, KeyError, TypeError, AttributeError):
         raise Refused(answer.status_code, "", "the answer explains nothing") from None
     if faults:
         detail = f"{detail} {json.dumps(faults)}"
-    raise Refused(answer.status_code, code, detail[:MAX_DETAIL])
+    raise Refused(answer.status_code, code, detail[:MAX_DETAIL], reason)
 
 
 def json_of(answer: httpx.Response) -> Any:

@@ -130,8 +130,7 @@ def release_paper(desk: Desk, handover: str) -> Paper:
     hashed = plan_hash(raw)
     decision = desk.vault.get(f"/v1/custody/{handover}/decision")
     summary = summary_of(decision)
-    root = decision_root(summary)
-    _require(decision["decision_root"] == root, "the decision has another root")
+    root = _checked_root(decision, summary)
     _require(decision["plan_hash"] == hashed, "the vault decided by another plan")
     _require(decision["handover"] == handover, "the decision is of another handover")
     seen = witness(desk.audit, desk.pin, desk.log_key)
@@ -149,7 +148,7 @@ def release_paper(desk: Desk, handover: str) -> Paper:
     facts = [
         ("you sign", "release of the frozen decision"),
         *_plan_facts(plan, raw, hashed),
-        ("decided for", str(decision["as_of"])),
+        ("decision of", str(decision["as_of"])),
         ("decision root", f"{root} (from the vault's groups, hashed here)"),
         ("folios", str(summary.inventory())),
         ("log", _log_fact(seen.before, seen.checkpoint.size)),
@@ -270,9 +269,14 @@ def _decided(
     if role is Role.REVIEWER:
         return _released_root(desk, handover, shown), "as SC and BC signed it"
     decision = desk.vault.get(f"/v1/custody/{handover}/decision")
-    root = decision_root(summary_of(decision))
-    _require(decision["decision_root"] == root, "the decision has another root")
+    root = _checked_root(decision, summary_of(decision))
     return root, "from the vault's groups, hashed here"
+
+
+def _checked_root(decision: Mapping[str, Any], summary: DecisionSummary) -> str:
+    root = decision_root(summary)
+    _require(decision["decision_root"] == root, "the decision has another root")
+    return root
 
 
 def _released_root(desk: Desk, handover: str, shown: Mapping[str, Any]) -> str:
@@ -328,13 +332,19 @@ def _plan_facts(plan: Plan, raw: bytes, hashed: str) -> Facts:
         ("buyer", plan.buyer),
         ("deal", f"{plan.deal_type.value}, {plan.path.value}"),
         ("expires", plan.expires),
+        ("profile", plan.profile.value),
         ("rule pack", plan.rule_pack_hash),
         ("contract", plan.contract_hash),
     ]
+    if plan.as_of is not None:
+        facts.append(("decided for", f"{plan.as_of} (demonstration)"))
     for name in plan.classes:
         given = ", ".join(plan.purposes[name]) or "nothing"
         denied = ", ".join(plan.denied_purposes[name]) or "nothing"
-        facts.append((f"class {name}", f"for {given}; never for {denied}"))
+        kept = plan.retention[name] or "no end that the plan sets"
+        window = plan.window_closes.get(name, "not waited for")
+        text = f"for {given}; never for {denied}; kept until: {kept}; "
+        facts.append((f"class {name}", f"{text}missing consent: {window}"))
     for found in plan.filters:
         value = ", ".join(found.values)
         text = f"{found.class_}: {found.fact.value} {found.op.value} {value}"

@@ -176,12 +176,16 @@ def _sign(
 
 
 def show(paper: Paper, console: Console) -> None:
-    """Print what is about to be signed; text from a service is never markup."""
+    """Print what is about to be signed.
+
+    Text from a service is never markup and never moves the cursor: a hostile one must
+    not overwrite what the person reads.
+    """
     table = Table(show_header=False, title="What you sign", title_justify="left")
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     for name, value in paper.facts:
-        table.add_row(escape(name), escape(value))
+        table.add_row(escape(visible(name)), escape(visible(value)))
     console.print(table)
     if not paper.counts:
         return
@@ -190,8 +194,15 @@ def show(paper: Paper, console: Console) -> None:
         for outcome, reasons in outcomes.items():
             for reason, count in reasons.items():
                 row = (class_, outcome, reason, str(count))
-                folios.add_row(*(escape(text) for text in row))
+                folios.add_row(*(escape(visible(text)) for text in row))
     console.print(folios)
+
+
+def visible(text: str) -> str:
+    """Return a text with everything unprintable (controls, bidi marks) spelled out."""
+    return "".join(
+        char if char.isprintable() else f"<U+{ord(char):04X}>" for char in text
+    )
 
 
 def _body(path: Path) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -113,12 +113,27 @@ class Supervisor:
     """Starts, watches, restarts and stops the processes of one installation."""
 
     def __init__(
-        self, place: Place, say: Callable[[str], None] = lambda _line: None
+        self,
+        place: Place,
+        say: Callable[[str], None] = lambda _line: None,
+        crashes: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
+        """Make a supervisor; nothing starts yet.
+
+        Args:
+            place: Where the installation lives.
+            say: Told what happens, in a line.
+            crashes: For tests of crashes: by part, `label[:hits]` for each of its
+                lives in turn. A life armed with one ends there; the next is armed
+                with the next, and one beyond the last with none.
+        """
         self.place = place
+        self.ends: dict[str, list[int]] = {}
         self._say = say
+        self._crashes = {name: list(at) for name, at in (crashes or {}).items()}
         self._parts = {part.name: part for part in parts(place)}
         self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._halted: set[str] = set()
         self._deaths: dict[str, list[float]] = {}
         self._lock = threading.RLock()
         self._stopping = threading.Event()
@@ -151,7 +166,6 @@ class Supervisor:
         Raises:
             StartFailed: One did not become ready in time; all are stopped again.
         """
-        (self.place.state / "broker.json").unlink(missing_ok=True)
         try:
             for part in self._parts.values():
                 self._spawn(part)
@@ -198,6 +212,26 @@ class Supervisor:
         with suppress(ProcessLookupError):
             os.kill(self.pid(name), signal.SIGKILL)
 
+    def halt(self, name: str) -> None:
+        """Kill a part with SIGKILL and leave it down until `resume`."""
+        with self._lock:
+            self._halted.add(name)
+            process = self._running[name]
+        process.kill()
+        process.wait()
+
+    def resume(self, name: str) -> None:
+        """Start a halted part again and wait until it answers.
+
+        Raises:
+            StartFailed: It did not become ready in time.
+        """
+        part = self._parts[name]
+        with self._lock:
+            self._spawn(part)
+            self._halted.discard(name)
+        self._await_ready(part)
+
     def await_all_ready(self) -> None:
         """Wait until every part answers, also after a restart.
 
@@ -211,10 +245,17 @@ class Supervisor:
 
     def _spawn(self, part: Part) -> None:
         log = (self.place.state / "logs" / f"{part.name}.log").open("ab")
+        if isinstance(part.ready, Path):
+            part.ready.unlink(
+                missing_ok=True
+            )  # the last one's, until it writes its own
+        settings = self.place.settings()
+        if armed := self._crashes.get(part.name):
+            settings["KEYTURN_CRASH_AT"] = armed.pop(0)
         with log, self._lock:
             self._running[part.name] = subprocess.Popen(  # noqa: S603 - our own modules
                 part.command,
-                env=self.place.settings(),
+                env=settings,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -245,8 +286,15 @@ class Supervisor:
 
     def _watch(self) -> None:
         while not self._stopping.wait(0.1):
-            for name, process in list(self._running.items()):
-                if process.poll() is not None and not self._revive(name):
+            with self._lock:
+                ended = [
+                    (name, process.returncode)
+                    for name, process in self._running.items()
+                    if name not in self._halted and process.poll() is not None
+                ]
+            for name, code in ended:
+                self.ends.setdefault(name, []).append(code)
+                if not self._revive(name):
                     return
 
     def _revive(self, name: str) -> bool:
@@ -263,8 +311,6 @@ class Supervisor:
         self._say(f"{name} ended; starting it again")
         if self._stopping.wait(0.2 * (len(deaths) - 1)):
             return False
-        if name == "broker":
-            (self.place.state / "broker.json").unlink(missing_ok=True)
         self._spawn(self._parts[name])
         return True
 

@@ -14,7 +14,7 @@ from services.chassis.serve import run
 from services.chassis.settings import SettingsError
 from services.chassis.slots import SlotTaken
 from services.transfer.app import create_app, run_worker
-from services.transfer.opening import init
+from services.transfer.opening import init, migrate
 from services.transfer.settings import TransferSettings
 
 REFUSALS = (SettingsError, KeyFileRefused, EngineRefused, SlotTaken)
@@ -39,6 +39,8 @@ def _run(settings: TransferSettings, command: str) -> None:
         run(create_app(settings), settings)
     elif command == "worker":
         asyncio.run(run_worker(settings))
+    elif command == "migrate":
+        migrate(settings)
     else:
         opening = init(settings)
         print(f"transfer is ready for installation {opening.installation}")

@@ -19,7 +19,7 @@ import httpx
 from fastapi import FastAPI
 
 from contracts.law.pack import RulePack, parse_pack
-from services.chassis import outbox_routes, telemetry
+from services.chassis import migrate, outbox_routes, telemetry
 from services.chassis.auth import RemoteKeys, TokenSource, TokenVerifier
 from services.chassis.auth.guards import TOKEN_PATH
 from services.chassis.background import Background, stop_process
@@ -32,7 +32,7 @@ from services.chassis.clock import (
 from services.chassis.database import DatabaseError
 from services.chassis.journal import Journal
 from services.chassis.log_reader import HttpLog
-from services.chassis.serve import create_service_app
+from services.chassis.serve import arm_crash_point, create_service_app
 from services.chassis.slots import SlotTaken, hold_slot
 from services.chassis.telemetry import Metrics
 from services.chassis.upkeep import Upkeep
@@ -124,7 +124,12 @@ def _application(base: Base) -> FastAPI:
 
 
 async def run_worker(settings: TransferSettings) -> None:
-    """Work until SIGTERM or SIGINT; batches in flight are finished first."""
+    """Work until SIGTERM or SIGINT; batches in flight are finished first.
+
+    Raises:
+        SettingsError: `crash_at` names no crash point.
+    """
+    arm_crash_point(settings)
     telemetry.configure("transfer-worker", settings.log_level.value)
     base = open_base(settings, settings.worker)
     stopping = asyncio.Event()
@@ -146,6 +151,7 @@ def open_base(
     """Open what server and worker both stand on; starts no lane yet."""
     clock = clock or SystemClock()
     opening = open_transfer(settings)
+    migrate.prepare(opening.migrations(), settings)
     client_id, secret = credentials(settings)
     http = http or httpx.AsyncClient(base_url=settings.vault_url)
     auth = TokenSource(

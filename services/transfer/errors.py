@@ -22,6 +22,12 @@ class HandoverNotFound(TransferError):  # noqa: N818 - a state, not a mistake
     problem = problems.NOT_FOUND
 
 
+class CursorInvalid(TransferError):  # noqa: N818
+    """The cursor is none that a page of this listing gave."""
+
+    problem = problems.CURSOR_INVALID
+
+
 class StaleHandover(TransferError):  # noqa: N818
     """Somebody else moved the handover in between; read it again."""
 

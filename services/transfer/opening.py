@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from nacl.bindings import (
@@ -19,6 +20,7 @@ from nacl.bindings import (
 )
 from nacl.signing import SigningKey
 
+from services.chassis import migrate as migrations
 from services.chassis.clock import Clock, random_alias, random_bytes
 from services.chassis.engines import Engines, postgres_engines, sqlite_engines
 from services.chassis.idempotency import IdempotencyStore
@@ -32,6 +34,7 @@ from services.chassis.key_files import (
     read_private,
 )
 from services.chassis.lanes import Source
+from services.chassis.migrate import Line
 from services.chassis.settings import Secret
 from services.transfer.execution import tables as execution_tables
 from services.transfer.handovers import tables as handover_tables
@@ -44,6 +47,13 @@ _DATABASE_KEY: Final = "transfer-db.key"
 
 #: Importing the rooms' tables is what puts them into the metadata.
 TABLES: Final = (handover_tables.handover, execution_tables.batch)
+
+LINE: Final = Line(
+    "transfer",
+    "transfer",
+    Path(__file__).parent / "migrations" / "transfer",
+    TRANSFER,
+)
 
 
 @dataclass(frozen=True)
@@ -70,6 +80,10 @@ class Opening:
             return postgres_engines(self.settings.database_url.reveal())
         path = self.settings.state_dir / "transfer" / "transfer.db"
         return sqlite_engines(path, bytes.fromhex(self.database_key.reveal()))
+
+    def migrations(self) -> list[migrations.Database]:
+        """Return the database's line of revisions and what opens it."""
+        return [(LINE, self.engines)]
 
     def journal(
         self, clock: Clock, slot: str, on_fatal: Callable[[str], None]
@@ -141,14 +155,20 @@ def init(settings: TransferSettings) -> Opening:
         use = name.removesuffix(".key")
         load_or_create_seed(settings.keys_dir / name, use, random_bytes)
     opening = open_transfer(settings)
-    engines = opening.engines()
-    try:
-        TRANSFER.create_all(engines.writer)
-    finally:
-        engines.dispose()
+    migrations.migrate(opening.migrations(), settings.state_dir)
     key = bytes(opening.source.key.verify_key)
     name_source(settings.state_dir, installation, "transfer", key)
     return opening
+
+
+def migrate(settings: TransferSettings) -> None:
+    """Bring the database to this version; keys are left alone.
+
+    Raises:
+        SettingsError, KeyFileRefused, EngineRefused: Transfer cannot be opened.
+        MigrationRefused: The database is not this version's, or refused a revision.
+    """
+    migrations.migrate(open_transfer(settings).migrations(), settings.state_dir)
 
 
 def credentials(settings: TransferSettings) -> tuple[str, Secret]:

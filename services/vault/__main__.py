@@ -146,7 +146,7 @@ def _parser() -> argparse.ArgumentParser:
     init = commands.add_parser("init", help="make what a vault needs; repeatable")
     init.add_argument("--json", action="store_true")
     init.set_defaults(run=_init)
-    migrate = commands.add_parser("migrate", help="make the tables of this version")
+    migrate = commands.add_parser("migrate", help="bring the databases to this version")
     migrate.set_defaults(run=_migrate)
     commands.add_parser("serve", help="serve until SIGTERM").set_defaults(run=_serve)
     enrol = commands.add_parser("enrol", help="enrol a party, a client or an officer")

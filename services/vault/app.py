@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 from fastapi import APIRouter, FastAPI
 
-from services.chassis import outbox_routes
+from services.chassis import migrate, outbox_routes
 from services.chassis.auth import KeySource, LocalKeys, RemoteKeys, TokenVerifier
 from services.chassis.background import Background, stop_process
 from services.chassis.clock import Clock, SystemClock, random_bytes, uuid7
@@ -96,6 +96,7 @@ def create_app(settings: VaultSettings, *, clock: Clock | None = None) -> FastAP
     """
     clock = clock or SystemClock()
     opening = open_vault(settings)
+    migrate.prepare(opening.migrations(), settings)
     metrics = Metrics()
     rooms = build_rooms(opening, clock, metrics)
     run = _Run(opening, rooms, clock, metrics)

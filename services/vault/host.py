@@ -17,6 +17,7 @@ from typing import Final
 from nacl.signing import SigningKey
 
 from contracts.scopes import Scope
+from services.chassis import migrate as migrations
 from services.chassis.clock import Clock, random_bytes, rfc3339
 from services.chassis.engines import postgres_engines
 from services.chassis.installation import INSTALLATION, name_source
@@ -77,7 +78,7 @@ def init(settings: VaultSettings, clock: Clock) -> Prepared:
     for use in ("vault-source", "issuer"):
         load_or_create_seed(settings.keys_dir / f"{use}.key", use, random_bytes)
     opening = open_vault(settings)
-    _make_tables(opening)
+    migrations.migrate(opening.migrations(), settings.state_dir)
     _begin_keys(opening, clock)
     _name_source(settings, installation)
     notes = _enrol_services(opening, clock)
@@ -90,16 +91,14 @@ def init(settings: VaultSettings, clock: Clock) -> Prepared:
 
 
 def migrate(settings: VaultSettings) -> None:
-    """Make the tables that this version adds; keys and enrolments are left alone.
-
-    BUG: a table whose columns change is not altered yet; that needs revisions of
-    `chassis.migrate`, which begin with the first released schema.
+    """Bring the databases to this version; keys and enrolments are left alone.
 
     Raises:
+        MigrationRefused: A database is not this version's, or did not take a revision.
         SettingsError, RootKeyError, KeysNotReady, KeyFileRefused, EngineRefused:
             The vault cannot be opened; the message says how to mend it.
     """
-    _make_tables(open_vault(settings))
+    migrations.migrate(open_vault(settings).migrations(), settings.state_dir)
 
 
 @contextmanager
@@ -111,7 +110,9 @@ def enrolment(settings: VaultSettings, clock: Clock) -> Iterator[Enrolment]:
             The vault cannot be opened; the message says how to mend it.
         SlotTaken: Another enrolment is running.
     """
-    with _enrolment(open_vault(settings), clock) as opened:
+    opening = open_vault(settings)
+    migrations.prepare(opening.migrations(), settings)
+    with _enrolment(opening, clock) as opened:
         yield opened
 
 
@@ -192,15 +193,6 @@ def _has_data(settings: VaultSettings) -> bool:
             return store.is_begun(connection)
     finally:
         engines.dispose()
-
-
-def _make_tables(opening: Opening) -> None:
-    for metadata, engines_of in opening.metadata():
-        engines = engines_of()
-        try:
-            metadata.create_all(engines.writer)
-        finally:
-            engines.dispose()
 
 
 def _begin_keys(opening: Opening, clock: Clock) -> None:

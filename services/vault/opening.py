@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from nacl.signing import SigningKey
-from sqlalchemy import MetaData
 
 from services.chassis.clock import Clock, random_alias, random_bytes
 from services.chassis.database import Database
@@ -21,6 +21,8 @@ from services.chassis.engines import Engines, postgres_engines, sqlite_engines
 from services.chassis.journal import Journal
 from services.chassis.key_files import load_seed
 from services.chassis.lanes import Source
+from services.chassis.migrate import Database as Migrated
+from services.chassis.migrate import Line
 from services.chassis.settings import Secret
 from services.chassis.slots import hold_slot
 from services.vault.catalogue import tables as catalogue_tables
@@ -49,6 +51,11 @@ ROOMS_WITH_TABLES: Final = (
     mandate_tables,
     parties_tables,
 )
+
+_MIGRATIONS: Final = Path(__file__).parent / "migrations"
+RECORDS_LINE: Final = Line("vault", "records", _MIGRATIONS / "records", RECORDS)
+READS_LINE: Final = Line("vault", "reads", _MIGRATIONS / "reads", READS)
+KEYS_LINE: Final = Line("vault", "keys", _MIGRATIONS / "keys", KEYS)
 
 Fatal = Callable[[str], None]
 
@@ -132,11 +139,14 @@ class Opening:
         """Return the keyring over an open key database."""
         return Keyring(keys, changes, self.root, random_bytes)
 
-    def metadata(self) -> list[tuple[MetaData, Callable[[], Engines]]]:
-        """Return each database's tables and its engines."""
-        found = [(RECORDS, self.records_engines), (KEYS, self.keys_engines)]
+    def migrations(self) -> list[Migrated]:
+        """Return each database's line of revisions and what opens it."""
+        found = [
+            (RECORDS_LINE, self.records_engines),
+            (KEYS_LINE, self.keys_engines),
+        ]
         if self.embedded:
-            found.insert(1, (READS, self.reads_engines))
+            found.append((READS_LINE, self.reads_engines))
         return found
 
 

@@ -16,10 +16,12 @@ from contracts.events.payload import EventDraft
 from contracts.log.checkpoint import Checkpoint, open_checkpoint
 from contracts.log.proof import TlogProof
 from contracts.log.tiles import inclusion_from_tiles, tile_path
+from contracts.scopes import Scope
 from services.audit.errors import EventNotFound
 from services.audit.log import store
 from services.audit.log.files import CHECKPOINT, FileMissing
-from services.audit.log.operations import Batch, Log
+from services.audit.log.operations import PLATFORM, Batch, Log
+from services.chassis.auth import Principal
 from services.chassis.lanes import EventRef
 
 PUBLISH_SECONDS: Final = 0.01  # how often an unpublished snapshot looks again
@@ -50,6 +52,11 @@ class Published:
 
     note: bytes
     checkpoint: Checkpoint
+
+
+def sees_all(principal: Principal) -> bool:
+    """Whether the caller may see every party's events, as the operator may."""
+    return Scope.AUDIT_MONITOR in principal.scopes or principal.party == PLATFORM
 
 
 class LogReadings:

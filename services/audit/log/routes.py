@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import Response
 from pydantic import BaseModel
 
+from contracts import problems
 from contracts.log.errors import LogError
 from contracts.scopes import Scope
 from services.audit.errors import EventNotFound
@@ -15,9 +16,11 @@ from services.audit.log.files import CHECKPOINT, FileMissing
 from services.audit.log.operations import Log
 from services.chassis.auth import public, require
 from services.chassis.body import StrictRouter
+from services.chassis.problem_json import openapi_responses
 
 OCTETS = "application/octet-stream"
 IMMUTABLE = {"Cache-Control": "public, max-age=31536000, immutable"}
+PRIVATE = {"Cache-Control": "private, max-age=31536000, immutable"}
 
 
 class LaneOut(BaseModel):
@@ -58,7 +61,12 @@ def router(log: Log, *, public_log: bool) -> StrictRouter:
     api = StrictRouter(tags=["log"])
     guard: Any = public() if public_log else require(Scope.AUDIT_READ)
 
-    @api.get("/checkpoint", dependencies=[guard], summary="The signed checkpoint")
+    @api.get(
+        "/checkpoint",
+        dependencies=[guard],
+        responses=openapi_responses(problems.NOT_FOUND),
+        summary="The signed checkpoint",
+    )
     async def read_checkpoint() -> Response:
         note = _file(log, CHECKPOINT)
         media = "text/plain; charset=utf-8"
@@ -76,7 +84,8 @@ def router(log: Log, *, public_log: bool) -> StrictRouter:
     @api.get("/tile/{level}/{place:path}", dependencies=[guard], summary="A hash tile")
     async def read_tile(level: str, place: str) -> Response:
         octets = _file(log, f"tile/{level}/{place}")
-        return Response(octets, media_type=OCTETS, headers=IMMUTABLE)
+        kept = IMMUTABLE if public_log else PRIVATE
+        return Response(octets, media_type=OCTETS, headers=kept)
 
     @api.get(
         "/v1/lanes",

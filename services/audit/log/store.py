@@ -160,6 +160,16 @@ def leaf_at(connection: Connection, lane: str, seq: int) -> tuple[int, bytes] | 
     return (row[0], row[1]) if row is not None else None
 
 
+def places(connection: Connection, first: int, last: int) -> list[tuple[str, int]]:
+    """Return (lane, seq) of indexes `first`..`last - 1` as the columns say."""
+    found = connection.execute(
+        select(leaf.c.lane, leaf.c.seq)
+        .where(leaf.c.index >= first, leaf.c.index < last)
+        .order_by(leaf.c.index)
+    )
+    return [(row[0], row[1]) for row in found]
+
+
 def leaf_hash_at(connection: Connection, lane: str, seq: int) -> bytes | None:
     """Return the leaf hash of a lane's event."""
     return connection.execute(

@@ -20,10 +20,8 @@ from contracts import problems
 from contracts.events.audit import LogSearched
 from contracts.log.proof import TlogProof
 from contracts.problems import Refusal
-from contracts.scopes import Scope
 from services.audit.errors import EventNotFound
-from services.audit.log.operations import PLATFORM
-from services.audit.log.reading import Leaf, LogReadings
+from services.audit.log.reading import Leaf, LogReadings, sees_all
 from services.audit.search import store
 from services.audit.search.projection import Projection
 from services.audit.search.store import Wanted
@@ -55,9 +53,7 @@ class Found:
 
 def sees(principal: Principal) -> str:
     """Return the party whose events the caller may see; empty for every party's."""
-    if Scope.AUDIT_MONITOR in principal.scopes or principal.party == PLATFORM:
-        return ""
-    return principal.party
+    return "" if sees_all(principal) else principal.party
 
 
 def actor_of(principal: Principal) -> dict[str, str]:

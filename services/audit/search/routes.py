@@ -33,10 +33,12 @@ from services.audit.search.schemas import (
 )
 from services.audit.search.terms import UNREADABLE, terms_of
 from services.chassis.auth import Principal, require
-from services.chassis.body import SAFE_INT, Cursor, Limit, StrictRouter
+from services.chassis.body import SAFE_INT, Cursor, Digits, Limit, StrictRouter
 
 TAR = "application/x-tar"
 PROOF = "text/plain; charset=utf-8"
+From = Annotated[int | None, Query(alias="from", ge=0, le=SAFE_INT), Digits]
+LastEventId = Annotated[int | None, Header(ge=0, le=SAFE_INT), Digits]
 Reader = Annotated[Principal, require(Scope.AUDIT_EVENTS)]
 
 
@@ -114,8 +116,8 @@ def _add_stream(api: StrictRouter, searches: Searches) -> None:
     async def follow_log(
         request: Request,
         principal: Reader,
-        first: Annotated[int | None, Query(alias="from", ge=0, le=SAFE_INT)] = None,
-        last_event_id: Annotated[int | None, Header(ge=0, le=SAFE_INT)] = None,
+        first: From = None,
+        last_event_id: LastEventId = None,
     ) -> AsyncIterator[ServerSentEvent]:
         start = first if last_event_id is None else last_event_id + 1
 

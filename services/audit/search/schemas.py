@@ -8,18 +8,18 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import Path, Query
-from pydantic import AwareDatetime, BaseModel
+from pydantic import BaseModel
 
 from contracts.events.envelope import EventMalformed, leaf_hash, parse
 from services.audit.log.reading import Leaf
 from services.audit.search.operations import Found, sees
 from services.audit.search.store import Wanted
 from services.chassis.auth import Principal
-from services.chassis.body import MAX_INT, Body, Text
+from services.chassis.body import MAX_INT, Body, Digits, Instant, Text
 from services.chassis.clock import milliseconds
 
 Lane = Annotated[str, Path(), Text(32, pattern=r"^[0-9a-f]{32}$")]
-Seq = Annotated[int, Path(ge=1, le=MAX_INT)]
+Seq = Annotated[int, Path(ge=1, le=MAX_INT), Digits]
 HandoverFilter = Annotated[
     str | None,
     Query(),
@@ -28,8 +28,8 @@ HandoverFilter = Annotated[
 AliasFilter = Annotated[str | None, Query(), Text(32, pattern=r"^[0-9a-f]{32}$")]
 ActorFilter = Annotated[str | None, Query(), Text(64, pattern=r"^[a-z0-9-]{1,64}$")]
 PartyFilter = Annotated[str | None, Query(), Text(64, pattern=r"^[a-z0-9-]{1,64}$")]
-Since = Annotated[AwareDatetime | None, Query(alias="from")]
-Until = Annotated[AwareDatetime | None, Query(alias="to")]
+Since = Annotated[Instant | None, Query(alias="from")]
+Until = Annotated[Instant | None, Query(alias="to")]
 TypeFilter = Annotated[str | None, Query(), Text(96, pattern=r"^[a-z0-9_.]{1,96}$")]
 
 

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Final, TypeVar
 
 from services.chassis.auth import Principal, PrincipalKind
 from services.chassis.clock import Clock, milliseconds
 from services.chassis.journal import Journal
-from services.transfer.errors import HandoverNotFound
+from services.transfer.errors import CursorInvalid, HandoverNotFound
 from services.transfer.handovers import store, views
 from services.transfer.handovers.plans import Deal
 from services.transfer.handovers.roles import Sides
@@ -19,6 +20,7 @@ from services.transfer.handovers.views import ProgressOf
 
 T = TypeVar("T")
 
+_CURSOR: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 FOLLOW_SECONDS: Final = 0.5  # how often progress is looked at
 
 
@@ -66,7 +68,14 @@ class Readings:
     async def page(
         self, principal: Principal, *, before: str, state: str, limit: int
     ) -> dict[str, Any]:
-        """Return a page of the caller's handovers, the newest first."""
+        """Return a page of the caller's handovers, the newest first.
+
+        Raises:
+            CursorInvalid: `before` is no `next_cursor` of an earlier page.
+            HandoverNotFound: The caller is no officer.
+        """
+        if before and _CURSOR.fullmatch(before) is None:
+            raise CursorInvalid
         if principal.kind is not PrincipalKind.OFFICER:
             raise HandoverNotFound
 

@@ -12,10 +12,12 @@ from fastapi import Depends, Request, Response
 from fastapi import Path as PathParameter
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
+from contracts import problems
 from contracts.scopes import Scope
 from services.chassis.auth import Principal, require
 from services.chassis.body import Cursor, Limit, StrictRouter, Text
 from services.chassis.idempotency import REPLAYED, required_key_of
+from services.chassis.problem_json import openapi_responses
 from services.transfer.errors import HandoverNotFound
 from services.transfer.handovers.operations import Handovers
 from services.transfer.handovers.readings import Readings
@@ -53,7 +55,19 @@ def router(room: Handovers, readings: Readings) -> StrictRouter:
 
 
 def _add_steps(made: StrictRouter, room: Handovers) -> None:
-    @made.post("", status_code=201, summary="Open a handover as a draft")
+    @made.post(
+        "",
+        status_code=201,
+        responses=openapi_responses(
+            problems.DENIED,
+            problems.VALIDATION,
+            problems.IDEMPOTENCY_KEY_REQUIRED,
+            problems.IDEMPOTENCY_KEY_INVALID,
+            problems.IDEMPOTENCY_KEY_IN_USE,
+            problems.IDEMPOTENCY_MISMATCH,
+        ),
+        summary="Open a handover as a draft",
+    )
     async def create_handover(
         request: Request,
         body: CreateBody,
@@ -69,7 +83,20 @@ def _add_steps(made: StrictRouter, room: Handovers) -> None:
             headers={**answer.headers, **marked},
         )
 
-    @made.post("/{handover}:{event}", summary="Take a step of a handover")
+    @made.post(
+        "/{handover}:{event}",
+        responses=openapi_responses(
+            problems.DENIED,
+            problems.SIGNATURE_INVALID,
+            problems.MANDATE_REFUSED,
+            problems.DEMONSTRATION_ONLY,
+            problems.VALIDATION,
+            problems.STATE_CONFLICT,
+            problems.UPSTREAM_UNAVAILABLE,
+            problems.UPSTREAM_TIMEOUT,
+        ),
+        summary="Take a step of a handover",
+    )
     async def act_on_handover(
         handover: HandoverId,
         event: EventName,
@@ -87,7 +114,11 @@ def _add_steps(made: StrictRouter, room: Handovers) -> None:
 
 
 def _add_reads(made: StrictRouter, readings: Readings) -> None:
-    @made.get("", summary="The caller's handovers, the newest first")
+    @made.get(
+        "",
+        responses=openapi_responses(problems.CURSOR_INVALID, problems.NOT_FOUND),
+        summary="The caller's handovers, the newest first",
+    )
     async def list_handovers(
         principal: Reader,
         limit: Limit = 50,

@@ -6,10 +6,12 @@ from typing import Annotated
 
 from fastapi import Path, Response
 
+from contracts import problems
 from contracts.scopes import Scope
 from services.chassis.auth import Principal, require
 from services.chassis.body import StrictRouter
 from services.chassis.lanes import EventRef
+from services.chassis.problem_json import openapi_responses
 from services.vault.catalogue.operations import Catalogues
 from services.vault.catalogue.schemas import (
     CatalogueName,
@@ -22,13 +24,16 @@ from services.vault.catalogue.schemas import (
 
 Named = Annotated[CatalogueName, Path()]
 Writer = Annotated[Principal, require(Scope.CATALOGUE_WRITE)]
+_REFUSALS = openapi_responses(
+    problems.ALREADY_EXISTS, problems.FIELD_UNKNOWN, problems.VALIDATION
+)
 
 
 def router(catalogues: Catalogues) -> StrictRouter:
     """Return the routes of `catalogues`."""
     api = StrictRouter(tags=["catalogue"])
 
-    @api.put("/v1/catalogue/classes/{name}", summary="Add a class")
+    @api.put("/v1/catalogue/classes/{name}", responses=_REFUSALS, summary="Add a class")
     async def put_class(
         name: Named, body: ClassIn, response: Response, caller: Writer
     ) -> ClassOut:
@@ -36,7 +41,11 @@ def router(catalogues: Catalogues) -> StrictRouter:
         _name_event(response, await catalogues.put_class(caller, new))
         return ClassOut(name=new.name, form=new.form)
 
-    @api.put("/v1/catalogue/fields/{name}", summary="Add a field or regrade it")
+    @api.put(
+        "/v1/catalogue/fields/{name}",
+        responses=_REFUSALS,
+        summary="Add a field or regrade it",
+    )
     async def put_field(
         name: Named, body: FieldIn, response: Response, caller: Writer
     ) -> FieldOut:

@@ -119,7 +119,8 @@ scope = Table(
 )
 
 #: One row per folio of a frozen scope, sorted by record; `dropped` is '' or a
-#: reason: objected, withdrawn, corrected, erased.
+#: reason: objected, withdrawn, corrected, erased. The partial indexes serve queries
+#: that spell the same condition with literals (`store.decisions`).
 decision = Table(
     "decision",
     RECORDS,
@@ -135,6 +136,13 @@ decision = Table(
     Column("reason", String(32), nullable=False),
     Column("dropped", String(16), nullable=False),
     Index("ix_decision_record", "record"),
+    Index(
+        "ix_decision_moving",
+        "handover",
+        "position",
+        sqlite_where=text("outcome IN ('transfer', 'archive_only')"),
+        postgresql_where=text("outcome IN ('transfer', 'archive_only')"),
+    ),
     Index(
         "ix_decision_dropped",
         "handover",

@@ -10,7 +10,7 @@ from contracts import problems
 from contracts.custody.document import MAX_DOCUMENT_BYTES
 from contracts.scopes import Scope
 from services.chassis.auth import Principal, require
-from services.chassis.body import Limit, StrictRouter, Text, read_bytes
+from services.chassis.body import Digits, Limit, StrictRouter, Text, read_bytes
 from services.chassis.lanes import EventRef
 from services.chassis.problem_json import openapi_responses
 from services.vault.custody.state import TurnState
@@ -37,7 +37,7 @@ from services.vault.mandate.schemas import (
 PLAN_TYPE: Final = "application/vnd.keyturn.plan.v1+json"
 
 Id = Annotated[HandoverId, Path(alias="handover")]
-Number = Annotated[int, Path(ge=1, le=2**31 - 1)]
+Number = Annotated[int, Path(ge=1, le=2**31 - 1), Digits]
 Place = Annotated[str | None, Query(), Text(16, pattern=r"^[0-9]{1,15}$")]
 _PLAN_BODY: Final[dict[str, Any]] = {
     "requestBody": {"required": True, "content": {PLAN_TYPE: {"schema": {}}}}
@@ -74,7 +74,15 @@ def _add_plan(api: StrictRouter, mandates: Mandates) -> None:
     @api.put(
         "/plan",
         status_code=201,
-        responses=openapi_responses(problems.PLAN_REFUSED, problems.VALIDATION),
+        responses={
+            200: {"model": PlanOut, "description": "The same bytes were lodged before"},
+            **openapi_responses(
+                problems.DEMONSTRATION_ONLY,
+                problems.PLAN_REFUSED,
+                problems.STATE_CONFLICT,
+                problems.VALIDATION,
+            ),
+        },
         openapi_extra=_PLAN_BODY,
         max_body_size=MAX_DOCUMENT_BYTES,
         summary="Lodge the exact bytes of a plan",

@@ -9,9 +9,11 @@ from urllib.parse import unquote_plus
 
 from fastapi import Path, Request, Response
 
+from contracts import problems
 from contracts.scopes import Scope
 from services.chassis.auth import Principal, public, require
 from services.chassis.body import Name, StrictRouter, Text, read_form
+from services.chassis.problem_json import openapi_responses
 from services.vault.parties.assertions import ASSERTION_TYPE
 from services.vault.parties.errors import CredentialsRefused, GrantRefused
 from services.vault.parties.issuer import IssuedToken, TokenIssuer
@@ -60,6 +62,13 @@ def router(parties: Parties, issuer: TokenIssuer) -> StrictRouter:
         dependencies=[public()],
         summary="Get an access token (RFC 6749 client credentials, RFC 7523)",
         openapi_extra=_FORM_BODY,
+        responses=openapi_responses(
+            problems.CREDENTIALS_INVALID,
+            problems.SCOPE_NOT_GIVEN,
+            problems.AUDIT_UNAVAILABLE,
+            problems.BUSY,
+            problems.SHUTTING_DOWN,
+        ),
     )
     async def issue_token(request: Request, response: Response) -> TokenOut:
         response.headers["Cache-Control"] = "no-store"
@@ -89,6 +98,7 @@ def router(parties: Parties, issuer: TokenIssuer) -> StrictRouter:
 
     @api.post(
         "/v1/officers/{key_id}:revoke",
+        responses=openapi_responses(problems.DENIED, problems.STATE_CONFLICT),
         summary="Revoke the key file of another officer of one's party",
     )
     async def revoke_officer(

@@ -3,15 +3,12 @@
 
 from __future__ import annotations
 
-import re
-from contextlib import suppress
-from datetime import date, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, Field
 
-from services.chassis.body import Body, Text
+from services.chassis.body import Body, Day, Instant, Text
 from services.chassis.clock import milliseconds
 from services.vault.custody import FiledConsent, FiledObjection
 from services.vault.records.items import BatchItem
@@ -21,11 +18,6 @@ from services.vault.records.values import RecordContent
 MAX_BATCH = 100
 MAX_IDENTIFIERS = 100
 MAX_ENTRIES = 1_000
-
-_INSTANT = re.compile(
-    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.ASCII
-)
-_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 ClassName = Annotated[str, Text(64, pattern=r"^[a-z][a-z0-9_]*$")]
 FieldName = Annotated[str, Text(64, pattern=r"^[a-z][a-z0-9_]*$")]
@@ -41,23 +33,6 @@ Evidence = Annotated[str, Text(71, pattern=r"^sha256:[0-9a-f]{64}$")]
 ExternalId = Annotated[str, Text(128)]
 
 
-def _instant(value: object) -> object:
-    """Return the time of an RFC 3339 text; `Body` is strict and takes no text."""
-    if isinstance(value, str) and _INSTANT.fullmatch(value):
-        with suppress(ValueError):
-            return datetime.fromisoformat(value)
-    raise PydanticCustomError("datetime_parsing", "is no time")
-
-
-def _day(value: object) -> object:
-    if isinstance(value, str) and _DAY.fullmatch(value):
-        with suppress(ValueError):
-            return date.fromisoformat(value)
-    raise PydanticCustomError("date_parsing", "is no date")
-
-
-Instant = Annotated[AwareDatetime, BeforeValidator(_instant)]
-Day = Annotated[date, BeforeValidator(_day)]
 Value = str | int | bool | list[str] | None
 """A field's value; the catalogue says which. `null` removes it in a merge patch."""
 

@@ -15,14 +15,8 @@ from services.chassis import outbox
 from services.chassis.bus import Message, Publisher
 from services.chassis.outbox import OutboxRow
 from services.chassis.relay import Relay
-from tests.integration.audit.house import (
-    INSTALLATION,
-    TRANSFER_KEY,
-    VAULT_KEY,
-    House,
-    no_broker,
-    opened,
-)
+from tests.integration.audit.checking import INSTALLATION, TRANSFER_KEY, VAULT_KEY
+from tests.integration.audit.house import House, no_broker, opened
 from tests.worlds import World, embedded_broker
 
 TOPIC = "keyturn.access.v1"

@@ -247,6 +247,7 @@ def test_openapi_is_valid_and_documents_problems_instead_of_the_framework() -> N
     assert create["operationId"] == "create_thing"
     assert set(create["responses"]) == {
         "201", "400", "401", "403", "413", "415", "422", "500",
+        "502", "503",
     }  # fmt: skip
     assert "application/problem+json" in create["responses"]["422"]["content"]
     read = document["paths"]["/v1/things/{number}"]["get"]

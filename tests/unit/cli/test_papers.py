@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from contracts import dsse
 from contracts.custody.plan import canonical_bytes, plan_hash
@@ -191,3 +193,33 @@ def test_a_reviewer_signs_only_what_both_compliance_officers_signed(
     desk = deal.desk(officer("reviewer", "law-firm", "pr"), tmp_path / "pin", None)
     with pytest.raises(EvidenceWrong):
         statement_paper(desk, HANDOVER, StatementKind.AUDIT_REPORT, {})
+
+
+def test_what_is_shown_cannot_move_the_cursor_or_be_markup(
+    deal: Deal, desk: Desk
+) -> None:
+    deal.scope = "[red]x[/] \x1b[2J \u202e{}".encode()
+    who = officer("owner", "seller-co", "so")
+    paper = statement_paper(
+        deal.desk(who, desk.pin, None), HANDOVER, StatementKind.SCOPE, {}
+    )
+    out = io.StringIO()
+    sign.show(paper, Console(file=out, width=200))
+    text = out.getvalue()
+    assert "\x1b" not in text
+    assert "\u202e" not in text
+    assert "[red]x[/] <U+001B>[2J <U+202E>{}" in text
+
+
+def test_a_person_sees_all_that_the_plan_allows(deal: Deal, desk: Desk) -> None:
+    out = io.StringIO()
+    sign.show(approval_paper(desk, HANDOVER), Console(file=out, width=240))
+    text = out.getvalue()
+    plan = json.loads(deal.plan)
+    for name in plan["classes"]:
+        for said in (*plan["purposes"][name], *plan["denied_purposes"][name]):
+            assert said in text
+        assert plan["window_closes"][name] in text
+    for said in (plan["expires"], plan["as_of"], plan["contract_hash"], "wholesale"):
+        assert said in text
+    assert plan_hash(deal.plan) in text

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import and_, exists, func, insert, select, update
+from sqlalchemy import and_, exists, func, insert, select, text, update
 from sqlalchemy.engine import Connection
 
 from contracts.custody.decision import DecisionRow
@@ -27,6 +28,7 @@ from services.vault.custody.tables import (
     version,
 )
 
+PART = 500  # versions looked at in one query
 SKEW_MS = 60_000  # clocks of processes differ, and a group's time precedes its locks
 
 
@@ -54,6 +56,9 @@ _ROW = (
     decision.c.rule,
     decision.c.reason,
 )
+# Literals: a partial index serves no condition with a parameter.
+_MOVES = text("decision.outcome IN ('transfer', 'archive_only')")
+_DROPPED = text("decision.dropped <> ''")
 _STANDING = and_(decision.c.outcome.in_(MOVING), decision.c.dropped == "")
 
 # -- Facts ----------------------------------------------------------------------------
@@ -268,7 +273,7 @@ def rows_after(
     if last is not None:
         chosen = chosen.where(decision.c.position <= last)
     if moving:
-        chosen = chosen.where(decision.c.outcome.in_(MOVING))
+        chosen = chosen.where(_MOVES)
     rows = connection.execute(chosen.order_by(decision.c.position).limit(limit))
     return [StoredRow(DecisionRow(*row[:9]), row[9]) for row in rows]
 
@@ -293,7 +298,7 @@ def dropped_counts(connection: Connection, handover: str) -> dict[str, dict[str,
     found: dict[str, dict[str, int]] = {}
     rows = connection.execute(
         select(decision.c["class"], decision.c.dropped, func.count())
-        .where(decision.c.handover == handover, decision.c.dropped != "")
+        .where(decision.c.handover == handover, _DROPPED)
         .group_by(decision.c["class"], decision.c.dropped)
         .order_by(decision.c["class"], decision.c.dropped)
     )
@@ -316,24 +321,34 @@ def after_snapshot(
     connection: Connection, party: str, handover: str, frozen_at: int
 ) -> dict[str, int]:
     """Return class → folios that came after the freeze and stand outside it."""
+    recent = connection.execute(
+        select(version.c.id).where(version.c.created_at > frozen_at - SKEW_MS)
+    ).scalars()
+    found: Counter[str] = Counter()
+    for ids in recent.partitions(PART):
+        rows = connection.execute(_outside(party, handover, ids))
+        found.update({row[0]: row[1] for row in rows})
+    return dict(sorted(found.items()))
+
+
+def _outside(party: str, handover: str, versions: Sequence[str]) -> Any:
     decided = exists().where(
         decision.c.handover == handover,
         decision.c.record == folio.c.record,
         decision.c["class"] == folio.c["class"],
         decision.c.volume == folio.c.volume,
     )
-    rows = connection.execute(
+    return (
         select(folio.c["class"], func.count())
-        .select_from(version)
-        .join(custody, custody.c.version == version.c.id)
-        .join(folio, and_(_SAME_FOLIO, folio.c.current_version == version.c.id))
+        .select_from(custody)
+        .join(folio, and_(_SAME_FOLIO, folio.c.current_version == custody.c.version))
         .where(
-            version.c.created_at > frozen_at - SKEW_MS,
-            custody.c.party == party,
+            custody.c.version.in_(versions),
+            # An expression, so that no planner begins with all that the party holds:
+            # what came since is little, and the state is asked for often.
+            custody.c.party.concat("") == party,
             is_active(),
             ~decided,
         )
         .group_by(folio.c["class"])
-        .order_by(folio.c["class"])
     )
-    return {row[0]: row[1] for row in rows}

@@ -6,73 +6,16 @@ transaction, or between its preparation and its transaction, while the other act
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy import select
 
 from services.vault import custody as vault_custody
 from services.vault.custody import handover as custody
-from services.vault.custody.tables import custody as custody_table
 from services.vault.mandate import batches, turning
-from tests.integration.vault.house import House
-from tests.integration.vault.mandate.deal import Deal, enrol_all, open_deal
+from tests.integration.vault.mandate.deal import Deal
 from tests.integration.vault.mandate.gate import hold
-from tests.integration.vault.records.shop import JANE, Crm, Shop
-
-
-class Two:
-    """One deal seen from two workers of the vault: `here` and `there`."""
-
-    def __init__(self, here: Deal, there: Deal, jane: str) -> None:
-        self.here = here
-        self.there = there
-        self.jane = jane
-
-    async def pending(self) -> dict[str, int]:
-        return await self.here.vault.rooms.changes.read(
-            lambda c: custody.pending_counts(c, self.here.handover, "buyer")
-        )
-
-    async def left_by(self) -> set[str]:
-        table = custody_table
-        return await self.here.vault.rooms.changes.read(
-            lambda c: set(
-                c.execute(
-                    select(table.c.left_by).where(
-                        table.c.party == "seller", table.c.record == self.jane
-                    )
-                ).scalars()
-            )
-        )
-
-
-@pytest.fixture
-async def two(house: House) -> AsyncIterator[Two]:
-    people = enrol_all(house)
-    async with house.running() as first, house.running("vault-2") as second:
-        here = await open_deal(first, people)
-        jane = await here.shop.seller.create(JANE)
-        await here.consent(jane)
-        there = replace(
-            here,
-            shop=Shop(
-                second,
-                Crm(second, here.shop.seller.headers),
-                Crm(second, here.shop.buyer.headers),
-                Crm(second, here.shop.seller.headers),
-            ),
-            transfer=Crm(second, here.transfer.headers),
-        )
-        yield Two(here, there, jane)
-
-
-async def _blocked(task: "asyncio.Task[Any]") -> None:
-    """Assert that a task waits for somebody else's lock."""
-    done, _waiting = await asyncio.wait([task], timeout=0.5)
-    assert not done, "it did not wait"
+from tests.integration.vault.mandate.two import Two, blocked
 
 
 async def test_an_objection_between_a_batchs_look_and_its_write(
@@ -102,7 +45,7 @@ async def test_an_objection_that_waits_for_a_batch_undoes_it(
     running = asyncio.create_task(two.here.execute(batch))
     await gate.reached()
     objecting = asyncio.create_task(two.there.object(two.jane))
-    await _blocked(objecting)
+    await blocked(objecting)
     gate.open()
     done = await running
     assert done.json()["folios"] == 3, done.text
@@ -133,7 +76,7 @@ async def test_a_patch_that_waits_for_the_freeze_is_refused(
     freezing_task = asyncio.create_task(two.here.freeze())
     await gate.reached()
     patching = asyncio.create_task(_patch(two.there, two.jane, etag))
-    await _blocked(patching)
+    await blocked(patching)
     gate.open()
     assert (await freezing_task).status_code == 202
     refused = await patching
@@ -149,7 +92,7 @@ async def test_the_freeze_waits_for_a_patch_and_decides_on_what_it_wrote(
     patching = asyncio.create_task(_patch(two.there, two.jane, etag))
     await gate.reached()
     freezing_task = asyncio.create_task(two.here.freeze())
-    await _blocked(freezing_task)
+    await blocked(freezing_task)
     gate.open()
     assert (await patching).status_code == 200
     assert (await freezing_task).status_code == 202
@@ -215,7 +158,7 @@ async def test_an_objection_that_waits_for_the_turn_takes_nothing_back(
     turning_task = asyncio.create_task(two.here.turn())
     await gate.reached()
     objecting = asyncio.create_task(two.there.object(two.jane))
-    await _blocked(objecting)
+    await blocked(objecting)
     gate.open()
     assert (await turning_task).status_code == 200
     await objecting
@@ -232,7 +175,7 @@ async def test_a_cancellation_that_waits_for_the_turn_is_refused(
     turning_task = asyncio.create_task(two.here.turn())
     await gate.reached()
     ending = asyncio.create_task(two.there.end())
-    await _blocked(ending)
+    await blocked(ending)
     gate.open()
     assert (await turning_task).status_code == 200
     refused = await ending
@@ -283,7 +226,7 @@ async def test_two_workers_execute_one_batch_once(
     first = asyncio.create_task(two.here.execute(batch))
     await gate.reached()
     second = asyncio.create_task(two.there.execute(batch))
-    await _blocked(second)
+    await blocked(second)
     gate.open()
     one, other = await first, await second
     assert one.status_code == other.status_code == 200

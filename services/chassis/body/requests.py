@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The route class of every Keyturn route: it reads a body once, bounded and typed.
+
+It never answers: it raises `Refusal`, and problem_json maps that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
+from email.message import Message
+from typing import Any, Protocol, runtime_checkable
+from urllib.parse import unquote_to_bytes
+
+from fastapi import APIRouter, Request, Response
+from fastapi.routing import APIRoute
+
+from contracts import problems
+from contracts.problems import Refusal
+from services.chassis.body.decoding import decode, decode_form
+
+MAX_BODY_BYTES = 1_048_576
+
+
+class BoundedRequest(Request):
+    """A request whose body cannot grow beyond its bound, however it is read."""
+
+    max_body_bytes = MAX_BODY_BYTES
+
+    async def stream(self) -> AsyncGenerator[bytes, None]:
+        """Yield the body; refuse with `body-too-large` at the first byte too many."""
+        declared = self.headers.get("content-length", "")
+        if declared.isdigit() and int(declared) > self.max_body_bytes:
+            raise Refusal(problems.BODY_TOO_LARGE)
+        size = 0
+        async for chunk in super().stream():
+            size += len(chunk)
+            if size > self.max_body_bytes:
+                raise Refusal(problems.BODY_TOO_LARGE)
+            yield chunk
+
+    async def json(self) -> Any:
+        """Return the body's JSON value, read strictly."""
+        if not hasattr(self, "_json"):
+            self._json = decode(await self.body())
+        return self._json
+
+
+def require_media_type(request: Request, accepted: Iterable[str]) -> None:
+    """Refuse a body whose media type is not one of `accepted`, or not in UTF-8.
+
+    Raises:
+        Refusal: `media-type`.
+    """
+    values = request.headers.getlist("content-type")
+    message = Message()
+    message["content-type"] = values[0] if values else "-"
+    charset = str(message.get_param("charset", "utf-8")).lower()
+    known = message.get_content_type() in set(accepted) and "/" in "".join(values)
+    if len(values) != 1 or not known or charset not in {"utf-8", "utf8"}:
+        raise Refusal(problems.MEDIA_TYPE)
+
+
+async def read_bytes(request: Request, *accepted: str) -> bytes:
+    """Return the exact body bytes of one of the `accepted` media types.
+
+    For bodies that are hashed or verified as they are. The bound is the route's.
+
+    Raises:
+        Refusal: `media-type` or `body-too-large`.
+    """
+    require_media_type(request, accepted)
+    return await request.body()
+
+
+async def read_form(request: Request) -> dict[str, str]:
+    """Return the fields of an `application/x-www-form-urlencoded` body.
+
+    Raises:
+        Refusal: `media-type`, `body-too-large` or `bad-request`.
+    """
+    return decode_form(await read_bytes(request, "application/x-www-form-urlencoded"))
+
+
+@runtime_checkable
+class BeforeBody(Protocol):
+    """A dependency that can refuse a request before its body is read."""
+
+    async def before_body(self, request: Request) -> None:
+        """Refuse by raising, or return."""
+        ...
+
+
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+class StrictRoute(APIRoute):
+    """The route class of every Keyturn route.
+
+    Reads the body once, within `max_body_size` bytes (1 MiB unless the route says
+    otherwise), in the media type the route declares and no other.
+    """
+
+    def get_route_handler(self) -> Handler:
+        """Return the handler that checks first and then does FastAPI's work."""
+        inner = super().get_route_handler()
+        limit = self.max_body_size or MAX_BODY_BYTES
+        field = self.body_field
+        media_type = getattr(field.field_info, "media_type", None) if field else None
+        calls: list[Any] = [d.call for d in self.dependant.dependencies]
+        guards = [call for call in calls if isinstance(call, BeforeBody)]
+
+        async def handler(request: Request) -> Response:
+            _check_address(request)
+            bounded = BoundedRequest(request.scope, request.receive)
+            bounded.max_body_bytes = limit
+            for guard in guards:
+                await guard.before_body(bounded)
+            if field is not None:
+                require_media_type(bounded, (media_type or "application/json",))
+                # Decoded here, because FastAPI would turn a refusal into its own 400.
+                await bounded.json()
+            return await inner(bounded)
+
+        return handler
+
+
+def _check_address(request: Request) -> None:
+    """Refuse a path or query that is not UTF-8 or holds NUL.
+
+    Starlette would put U+FFFD in its place, and two addresses would become one.
+    """
+    raw = request.scope.get("raw_path") or b""
+    try:
+        text = unquote_to_bytes(raw) + unquote_to_bytes(request.scope["query_string"])
+        fine = "\x00" not in text.decode()
+    except UnicodeDecodeError:
+        fine = False
+    if not fine:
+        raise Refusal(problems.BAD_REQUEST)
+
+
+class StrictRouter(APIRouter):
+    """A router all of whose routes are strict. Give it its prefix here."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(route_class=StrictRoute, redirect_slashes=False, **options)

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The records room's answers: headers in, stored and disclosed values out."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime
+
+from fastapi import Response
+from pydantic import BaseModel
+
+from contracts import problems
+from contracts.problems import Problem
+from services.chassis.clock import rfc3339
+from services.chassis.database import DatabaseError
+from services.chassis.idempotency import Stored
+from services.chassis.lanes import EventRef
+from services.vault.custody import EtagStale, HistoryRow
+from services.vault.records.items import BatchResult
+from services.vault.records.once import Render
+from services.vault.records.reads import Disclosed
+from services.vault.records.schemas import (
+    AppendedOut,
+    BatchResultOut,
+    ErasedOut,
+    VersionOut,
+    WrittenOut,
+)
+from services.vault.records.values import Erased, Written
+
+_ETAG = re.compile(r'"([0-9]{1,18})"')
+
+
+def etag_of(header: str | None) -> int | None:
+    """Return the etag of `If-Match`. RFC 9110 §13.1.1.
+
+    Raises:
+        EtagStale: It is none that this service gives.
+    """
+    if header is None:
+        return None
+    match = _ETAG.fullmatch(header.strip())
+    if match is None:
+        raise EtagStale
+    return int(match[1])
+
+
+def written_out(response: Response, written: Written) -> WrittenOut:
+    """Return the body of a write; name its etag and event in the headers."""
+    response.headers["ETag"] = f'"{written.etag}"'
+    name_event(response, written.event)
+    return WrittenOut(id=written.id, etag=str(written.etag), created=written.created)
+
+
+def created(written: Written) -> Stored:
+    """Return the answer to keep of a creation: 201, or 200 where it existed."""
+    out = WrittenOut(id=written.id, etag=str(written.etag), created=written.created)
+    headers = {**_headers(written), "location": f"/v1/records/{written.id}"}
+    return Stored(201 if written.created else 200, headers, _bytes(out))
+
+
+def appended(written: Written) -> Stored:
+    """Return the answer to keep of appended entries."""
+    out = AppendedOut(id=written.id, etag=str(written.etag), entries=written.entries)
+    return Stored(200, _headers(written), _bytes(out))
+
+
+def _headers(written: Written) -> dict[str, str]:
+    named = {} if written.event is None else {"audit-event": str(written.event)}
+    return {
+        "content-type": "application/json",
+        "etag": f'"{written.etag}"',
+        **named,
+    }
+
+
+def _bytes(out: BaseModel) -> bytes:
+    return out.model_dump_json().encode()
+
+
+def answer(written: Written, render: Render) -> Response:
+    """Return the answer of a write, or the one that was given before."""
+    if written.replayed is not None:
+        return written.replayed.response()
+    stored = render(written)
+    return Response(stored.body, stored.status, dict(stored.headers))
+
+
+def disclosed(found: Disclosed) -> Response:
+    """Return a record that may be shown, with the event that says so."""
+    # Bytes at once: a response model would cost more than opening the record.
+    body = json.dumps(found.content, ensure_ascii=False, separators=(",", ":"))
+    headers = {"ETag": f'"{found.etag}"', "Audit-Event": str(found.event)}
+    return Response(body.encode(), media_type="application/json", headers=headers)
+
+
+def result_out(result: BatchResult) -> BatchResultOut:
+    """Return what became of one item of a batch."""
+    if result.written is not None:
+        stored = result.written.replayed or created(result.written)
+        out = WrittenOut.model_validate_json(stored.body)
+        return BatchResultOut(
+            ref=result.ref, status=stored.status, id=out.id, etag=out.etag
+        )
+    problem = result.problem or _of_database(result.error)
+    return BatchResultOut(
+        ref=result.ref,
+        status=problem.status,
+        problem={
+            "type": problem.type,
+            "title": problem.title,
+            "status": problem.status,
+            "detail": f"{problem.detail} {problem.fix}",
+            "code": problem.code,
+            **getattr(result.error, "extra", {}),
+            "errors": [
+                {"in": f.where, "pointer": f.pointer, "code": f.code, "msg": f.msg}
+                for f in getattr(result.error, "faults", ())
+            ],
+        },
+    )
+
+
+def _of_database(error: Exception | None) -> Problem:
+    if isinstance(error, DatabaseError):
+        return problems.BUSY
+    return problems.INTERNAL
+
+
+def erased_out(erased: Erased) -> ErasedOut:
+    """Return what an erasure did."""
+    return ErasedOut(
+        id=erased.id,
+        classes=list(erased.classes),
+        versions=erased.versions,
+        erased_at=_time(erased.erased_at),
+        effective_now=True,
+        effective_everywhere_by=None,
+    )
+
+
+def version_out(row: HistoryRow) -> VersionOut:
+    """Return one version of a record's history."""
+    return VersionOut(
+        class_=row.class_,
+        volume=row.volume,
+        version=row.version,
+        created_at=_time(row.created_at),
+        current=row.current,
+        custody=row.state.value,
+    )
+
+
+def _time(at: int) -> str:
+    return rfc3339(datetime.fromtimestamp(at / 1000, tz=UTC))
+
+
+def name_event(response: Response, event: EventRef | None) -> None:
+    """Name the event that was written in `Audit-Event`, if one was."""
+    if event is not None:
+        response.headers["Audit-Event"] = str(event)
