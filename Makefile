@@ -19,6 +19,8 @@ TRANSFER_PORT ?= 8402
 AUDIT_PORT ?= 8403
 #: Customers in the demonstration; empty means all of them.
 LIMIT ?=
+#: Evidence for `make verify-strangers`.
+DIR ?= build/demo/evidence
 #: Tests to run: `make test T=tests/unit`; in how many processes.
 T ?= tests
 JOBS ?= 2
@@ -53,6 +55,10 @@ test-browser: $(STAMP) ## The API pages and the report page in a real Chromium w
 	@command -v chromium >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; }
 	cd tests/browser && npm ci --ignore-scripts --no-audit --no-fund --silent
 	$(BIN)/pytest tests/browser
+
+.PHONY: verify-strangers
+verify-strangers: $(STAMP) ## Have other people's tools check DIR=build/demo/evidence
+	@exec $(PY) -m deploy.strangers $(DIR)
 
 ##@ Check
 

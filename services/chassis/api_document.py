@@ -105,9 +105,20 @@ def _answers(answers: dict[str, Any], listed: Sequence[Problem]) -> dict[str, An
     """Return a route's own answers and those of `listed`, one row a status."""
     if "HTTPValidationError" in str(answers.get("422")):
         del answers["422"]
+    for answer in answers.values():
+        _describe_stream(answer)
     for status, row in problem_json.openapi_responses(*listed).items():
         known = answers.setdefault(str(status), row)
         codes = {*known["description"].split(", "), *row["description"].split(", ")}
         if problem_json.MEDIA_TYPE in known.get("content", {}):
             answers[str(status)] = {**known, "description": ", ".join(sorted(codes))}
     return dict(sorted(answers.items()))
+
+
+def _describe_stream(answer: dict[str, Any]) -> None:
+    """Say in OpenAPI 3.1 what an event stream is; `itemSchema` came with 3.2."""
+    media = answer.get("content", {}).get("text/event-stream")
+    if media is not None and "itemSchema" in media:
+        members = sorted(media.pop("itemSchema")["properties"])
+        told = f"Server-sent events with {', '.join(members)}."
+        media["schema"] = {"type": "string", "description": told}

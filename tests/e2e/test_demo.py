@@ -16,22 +16,25 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from jsonschema import Draft202012Validator
 
 from contracts.log import tiles
 from contracts.log.checkpoint import open_checkpoint
 from contracts.log.note import NoteVerifier
+from deploy import strangers
 from deploy.demo.playing import free_ports
 from deploy.demo.scan import Needles, read_needles, scan
 from services.cli.verify import verify_directory
 from tests.worlds import KAFKA_ADDRESS, POSTGRES_URL, no_kafka, no_postgres
 
 LIMIT = 60
+SCHEMAS = Path(__file__).parents[2] / "contracts" / "schemas"
 FIGURES = {
     *("records", "folios", "inventory", "transferred", "archive_only", "held"),
     *("excluded", "operations", "leaves", "missing", "duplicates", "proofs_checked"),
@@ -141,6 +144,30 @@ def test_a_stranger_verifies_the_evidence_and_sees_a_change(
     octets[100] ^= 1
     bundle.write_bytes(bytes(octets))
     assert not verify_directory(copy).ok
+
+
+@pytest.mark.parametrize("tool", strangers.TOOLS, ids=lambda tool: tool.__name__)
+def test_other_peoples_tools_accept_the_evidence(
+    tool: Callable[[Path], strangers.Verdict], played: Path
+) -> None:
+    verdict = tool(played / "evidence")
+    if verdict.accepted is None:
+        pytest.skip(verdict.detail)
+    assert verdict.accepted, verdict
+
+
+def test_every_event_of_the_run_is_as_its_published_schema_says(played: Path) -> None:
+    written = [json.loads(leaf) for leaf in strangers.entries(played / "evidence/log")]
+    for event in written:
+        service = event["source"].rsplit(":", 1)[1]
+        path = SCHEMAS / service / f"{event['type']}.json"
+        schema = json.loads(path.read_text(encoding="utf-8"))
+        checked = Draft202012Validator(
+            schema, format_checker=Draft202012Validator.FORMAT_CHECKER
+        )
+        wrong = [error.message for error in checked.iter_errors(event)]
+        assert wrong == [], event["type"]
+    assert len({event["type"] for event in written}) > 25
 
 
 def test_the_folder_holds_what_it_should(played: Path) -> None:
