@@ -19,10 +19,14 @@ SOURCE = Source("0011223344556677", "vault", SigningKey(bytes(32)))
 
 
 class World:
-    """One empty database, its journal's tables, and a table of things to write."""
+    """One empty database, its journal's tables, and a table of things to write.
 
-    def __init__(self, connect: Callable[[], Engines]) -> None:
+    `where` says where it is, for other processes: see `paused_writer`.
+    """
+
+    def __init__(self, connect: Callable[[], Engines], *where: str) -> None:
         self.connect = connect
+        self.where = where
         self.metadata = MetaData()
         self.tables: LaneTables = define_tables(self.metadata)
         self.thing = Table(
@@ -59,7 +63,8 @@ class World:
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     if request.param == "sqlite":
         key = secrets.token_bytes(32)
-        made = World(lambda: sqlite_engines(tmp_path / "test.db", key))
+        path = tmp_path / "test.db"
+        made = World(lambda: sqlite_engines(path, key), "sqlite", str(path), key.hex())
         yield made
         made.close()
         return
@@ -69,6 +74,6 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     from tests.worlds import postgres_database
 
     with postgres_database() as database:
-        made = World(lambda: postgres_engines(database))
+        made = World(lambda: postgres_engines(database), "postgres", database)
         yield made
         made.close()

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from services.chassis.clock import rfc3339
+from services.vault import custody as vault_custody
 from services.vault.access.operations import Access
+from services.vault.custody import handover as custody
 from services.vault.mandate import batches, turning
-from services.vault.records import applying
 from tests.integration.vault.mandate.deal import CLASSES, Deal
 from tests.integration.vault.mandate.gate import Gate, hold
 from tests.integration.vault.mandate.two import Two, blocked
@@ -78,7 +79,7 @@ async def test_a_right_that_waits_for_a_batch_undoes_it(
 ) -> None:
     await two.here.mandated()
     (batch,) = await two.here.batches()
-    gate = hold(monkeypatch, batches.custody, "insert_pending")
+    gate = hold(monkeypatch, custody, "insert_pending")
     running = asyncio.create_task(two.here.execute(batch))
     await gate.reached()
     acting = asyncio.create_task(_act(two.there, two.jane, right))
@@ -95,7 +96,7 @@ async def test_a_cancellation_that_waits_for_a_batch_leaves_nothing_of_it(
 ) -> None:
     await two.here.mandated()
     (batch,) = await two.here.batches()
-    gate = hold(monkeypatch, batches.custody, "insert_pending")
+    gate = hold(monkeypatch, custody, "insert_pending")
     running = asyncio.create_task(two.here.execute(batch))
     await gate.reached()
     ending = asyncio.create_task(two.there.end())
@@ -170,7 +171,7 @@ async def test_of_two_workers_creating_one_unique_email_one_wins(
         {**person(n), "documents": {"basic": {"email": "one@example.org"}}}
         for n in (71, 72)
     )
-    gate = hold(monkeypatch, applying.custody, "insert_record")
+    gate = hold(monkeypatch, vault_custody, "insert_record")
     first = asyncio.create_task(two.here.shop.seller.send("POST", "/v1/records", one))
     await gate.reached()
     second = asyncio.create_task(
