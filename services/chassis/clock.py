@@ -16,7 +16,6 @@ from uuid import UUID
 
 from uuid_utils import compat
 
-
 FIRST_YEAR = 1900
 LAST_YEAR = 9998
 _RFC3339 = re.compile(

@@ -27,7 +27,8 @@ from services.chassis.crashpoints import CRASH_POINTS
 from services.chassis.database import DatabaseError, Tx
 from services.chassis.journal import Journal
 
-POLL_SECONDS: Final = 0.25
+POLL_SECONDS: Final = 0.25  # while events of ours wait for their receipt
+WITNESS_SECONDS: Final = 1.0  # else: only to notice a log that contradicts itself
 SLICE_LEAVES: Final = 16 * 256  # leaves followed in one pass
 
 
@@ -103,7 +104,17 @@ class Follower:
             except (LogUnreachable, DatabaseError):
                 more = False
             if not more:
-                await asyncio.sleep(POLL_SECONDS)
+                await asyncio.sleep(await self._pause())
+
+    async def _pause(self) -> float:
+        """Return how long to wait before the log is looked at again."""
+        try:
+            found = await self._journal.read(
+                lambda c: outbox.stats(c, self._journal.tables, 0).rows
+            )
+        except DatabaseError:
+            return POLL_SECONDS
+        return POLL_SECONDS if found else WITNESS_SECONDS
 
     async def step(self) -> bool:
         """Follow one slice; whether the log is further on than we are.

@@ -45,6 +45,14 @@ ALLOWED_KEYS = frozenset(
 )
 """Keys a log line may have. A key that is not here loses its value."""
 
+POLLED_ROUTES = frozenset(
+    (
+        *("/livez", "/readyz", "/metrics", "/checkpoint", "/v1/outbox/heads"),
+        "/tile/{level}/{place:path}",
+    )
+)
+"""Routes that machines poll many times a minute."""
+
 _SAFE_VALUE = re.compile(r"[A-Za-z0-9_.:/{}\-]{0,160}")
 _EVENT_NAME = re.compile(r"[a-z_]+(\.[a-z_]+)*")
 _ROOT = Path(__file__).parents[2]
@@ -260,7 +268,10 @@ class RequestLog:
         self._metrics.http_seconds.labels(method, route).observe(seconds)
         if self._log is None:
             self._log = logger().bind()
-        self._log.info(
+        # What machines ask all the time is said only where it fails, or when debugging.
+        quiet = route in POLLED_ROUTES and status < 400
+        say = self._log.debug if quiet else self._log.info
+        say(
             "http.request",
             method=method,
             route=route,
