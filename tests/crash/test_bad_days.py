@@ -19,7 +19,7 @@ from services.vault.keys.providers import FileRootKey
 from tests.crash.handover import check, play
 from tests.crash.installation import SCALED, Template
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 
 def test_without_audit_and_with_brokers_that_forget_everything_still_adds_up(

@@ -20,7 +20,7 @@ from services.cli.supervisor import Supervisor
 from tests.crash.handover import Played, check, play
 from tests.crash.installation import Template
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 ROOT: Final = Path(__file__).parents[2]
 
