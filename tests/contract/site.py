@@ -299,9 +299,12 @@ async def _fill(site: Site) -> None:
         made = await _ask(site, "vault", TILL, "POST", "/v1/records", person(number))
         values[name], values[f"{name}_etag"] = made.json()["id"], made.headers["etag"]
     # One of every class, so that each has its key before anything hostile comes.
-    await _ask(
-        site, "vault", TILL, "POST", "/v1/records", {**JANE, "external_id": "C-3"}
-    )
+    whole = {
+        **JANE,
+        "external_id": "C-3",
+        "documents": {"habits": {"favourite": "Tee"}},
+    }
+    await _ask(site, "vault", TILL, "POST", "/v1/records", whole)
     pairs = await _ask(site, "vault", TILL, "POST", "/v1/aliases:resolve", {"records": [values["record"]]})  # fmt: skip
     values["alias"] = pairs.json()["items"][0]["alias"]
     made = await _ask(

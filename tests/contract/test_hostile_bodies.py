@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from urllib.parse import quote
 
 import pytest
 
+from services.vault.parties.assertions import ASSERTION_TYPE
 from tests.contract import corpus
 from tests.contract.answers import refused
 from tests.contract.corpus import CANARIES, CANARY, Hostile
@@ -135,11 +137,9 @@ def test_forms_that_ask_for_no_token(site: Site) -> None:
         "long client": (right.replace("till", CANARY * 10_000), (400, 401)),
         "too large": (f"{right}&scope={CANARY * 100_000}", (413,)),
         "bad assertion": (
-            (
-                "grant_type=client_credentials&client_assertion_type=urn%3Aietf%3Aparams"
-                "%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer"
-                f"&client_assertion={CANARY}"
-            ),
+            f"grant_type=client_credentials&client_assertion={CANARY}"
+             "&client_assertion_type="
+            + quote(ASSERTION_TYPE),
             (401,),
         ),
     }

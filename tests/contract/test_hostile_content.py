@@ -56,6 +56,7 @@ def test_a_phone_nobody_can_dial_is_refused_and_its_field_named(
     refusals.settle()
 
 
+PLAIN = {"documents": {"basic": {"name": "Kim"}}}
 CONTENTS: dict[str, tuple[Any, tuple[str, ...]]] = {
     "unknown class": (record("canaryclass", "name", CANARY), ("field-unknown",)),
     "unknown field": (record("basic", "canaryfield", CANARY), ("field-unknown",)),
@@ -112,11 +113,11 @@ CONTENTS: dict[str, tuple[Any, tuple[str, ...]]] = {
         ("validation",),
     ),
     "basis of no class": (
-        {**RECORD, "basis": {"canaryclass": "contract"}},
+        {**PLAIN, "basis": {"canaryclass": "contract"}},
         ("field-unknown", "validation"),
     ),
     "retention of no class": (
-        {**RECORD, "retention": {"canaryclass": "2030-01-01"}},
+        {**PLAIN, "retention": {"canaryclass": "2030-01-01"}},
         ("field-unknown", "validation"),
     ),
 }
@@ -146,6 +147,22 @@ def test_the_same_record_in_a_batch_is_refused_alone(site: Site, kind: str) -> N
         assert CANARY not in answer.text
     else:
         refusals.check(kind, answer, *codes)
+    refusals.settle()
+
+
+@pytest.mark.parametrize("members", [{"name": CANARY}, {}], ids=["full", "empty"])
+def test_a_change_of_classes_nobody_knows_makes_no_keys(
+    site: Site, members: dict[str, str]
+) -> None:
+    refusals = Refusals(site)
+    path = f"/v1/records/{site.values['record']}"
+    patch = {"documents": {f"canary{n}": members for n in range(20)}}
+    etag = {"If-Match": site.values["record_etag"]}
+    answer = site.call("vault", "PATCH", path, TILL, etag, json=patch)
+    refusals.check("documents", answer, "field-unknown")
+    entries = {"class": "canaryclass", "entries": [ENTRY]}
+    answer = site.call("vault", "POST", f"{path}/entries", TILL, json=entries)
+    refusals.check("entries", answer, "field-unknown")
     refusals.settle()
 
 

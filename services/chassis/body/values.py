@@ -7,8 +7,8 @@ import contextlib
 import re
 import unicodedata
 from dataclasses import dataclass
-from datetime import date
-from typing import Annotated, Any
+from datetime import date, datetime
+from typing import Annotated, Any, Self, get_args, get_origin
 
 from fastapi import Query
 from pydantic import (
@@ -19,7 +19,9 @@ from pydantic import (
     Field,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
-    ValidatorFunctionWrapHandler,
+    ModelWrapValidatorHandler,
+    ValidationInfo,
+    model_validator,
 )
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
@@ -32,7 +34,7 @@ class Body(BaseModel):
     """Base of every request model: unknown members and coercions are refused.
 
     Strict means strict JSON: `"1"` is no integer and `1` no boolean, while a UUID, a
-    time or an enumeration is written as the string JSON has for it.
+    time (`Instant`), a day (`Day`) or an enumeration is the string JSON has for it.
     """
 
     model_config = ConfigDict(
@@ -43,25 +45,40 @@ class Body(BaseModel):
         hide_input_in_errors=True,
     )
 
+    @model_validator(mode="wrap")
     @classmethod
-    def __get_pydantic_core_schema__(
-        cls, source: Any, handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
-        """Return the schema: JSON is read as it is, and Python values as JSON."""
+    def _as_json(
+        cls, value: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo
+    ) -> Self:
+        # FastAPI hands over Python values, and strict Python mode would take no
+        # string for a UUID; so the outermost model is validated as JSON.
+        if info.mode == "json" or not isinstance(value, dict):
+            return handler(value)
+        return cls.model_validate_json(_to_json(value), context=info.context)
 
-        def read(value: Any, inner: ValidatorFunctionWrapHandler) -> Any:
-            if not isinstance(value, dict):
-                return inner(value)
-            return cls.model_validate_json(_to_json(value))
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_options: Any) -> None:
+        """Refuse a member that no request could fill.
 
-        # FastAPI hands over Python values, of which strict mode takes no string for a
-        # UUID or a time; a validating function around the model would do the same to
-        # JSON. So JSON goes straight to the model, and Python values become JSON first.
-        model = handler(source)
-        return core_schema.json_or_python_schema(
-            json_schema=model,
-            python_schema=core_schema.no_info_wrap_validator_function(read, model),
-        )
+        Raises:
+            TypeError: A member is a bare `date` or `datetime`, which strict mode takes
+                no text for; `Day` and `Instant` are read from theirs.
+        """
+        for name, member in cls.model_fields.items():
+            read = any(isinstance(one, BeforeValidator) for one in member.metadata)
+            if not read and _has_bare_time(member.annotation):
+                raise TypeError(f"{cls.__name__}.{name}: use Day or Instant")
+
+
+def _has_bare_time(annotation: Any) -> bool:
+    if get_origin(annotation) is Annotated:
+        inner, *metadata = get_args(annotation)
+        if any(isinstance(one, BeforeValidator) for one in metadata):
+            return False
+        return _has_bare_time(inner)
+    if annotation in (date, datetime, AwareDatetime):
+        return True
+    return any(_has_bare_time(inner) for inner in get_args(annotation))
 
 
 @dataclass(frozen=True, slots=True)

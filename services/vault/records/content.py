@@ -12,10 +12,37 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from contracts.problems import Fault
 from services.chassis.clock import rfc3339
 from services.vault.catalogue import Entry
+from services.vault.catalogue.errors import FieldUnknown
 from services.vault.custody import volumes
 from services.vault.custody.volumes import DOCUMENT_VOLUME, Volume
+from services.vault.records.values import RecordContent
+
+
+def require_known(classes: Iterable[str], new: RecordContent) -> None:
+    """Refuse classes that are not in the catalogue, before anything is made for them.
+
+    Raises:
+        FieldUnknown: There is one. A document of it could not be sealed, a legal basis
+            or retention would be dropped in silence.
+    """
+    known = set(classes)
+    members: Mapping[str, Iterable[str]] = {
+        "documents": new.documents,
+        "entries": new.entries,
+        "basis": new.basis,
+        "retention": new.retention,
+    }
+    unknown = [
+        Fault(f"/{member}/{position}", "unknown_class", "is no class of the catalogue")
+        for member, names in members.items()
+        for position, name in enumerate(names)
+        if name not in known
+    ]
+    if unknown:
+        raise FieldUnknown(unknown)
 
 
 @dataclass(frozen=True, slots=True)

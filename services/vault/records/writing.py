@@ -30,7 +30,7 @@ from services.vault.custody.volumes import DOCUMENT_VOLUME, Volume
 from services.vault.keys.keyring import Keyring, PartyKeys
 from services.vault.records import applying, content
 from services.vault.records.applying import Sealed
-from services.vault.records.content import FolioContent
+from services.vault.records.content import FolioContent, require_known
 from services.vault.records.errors import ContentRefused, RecordExists, RecordNotFound
 from services.vault.records.indexing import (
     external_value,
@@ -111,6 +111,7 @@ class Writing:
             AccessRefused: Policy denies it; logged.
         """
         catalogue = await self._catalogues.of(caller.party)
+        require_known(catalogue.classes, new)
         folios, terms = self._new_folios(catalogue, new)
         if new.tags and not folios:
             raise ContentRefused("/tags", "tags", "need a document or an entry")
@@ -158,6 +159,7 @@ class Writing:
         """
         catalogue = await self._catalogues.of(caller.party)
         standing = await self._standing(caller, id_)
+        require_known(catalogue.classes, change)
         if change.tags is not None and change.tags == _known_tags(standing):
             change = replace(change, tags=None)
         await self._may_change(caller, standing, change)
