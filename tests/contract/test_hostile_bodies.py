@@ -138,8 +138,7 @@ def test_forms_that_ask_for_no_token(site: Site) -> None:
         "too large": (f"{right}&scope={CANARY * 100_000}", (413,)),
         "bad assertion": (
             f"grant_type=client_credentials&client_assertion={CANARY}"
-             "&client_assertion_type="
-            + quote(ASSERTION_TYPE),
+            "&client_assertion_type=" + quote(ASSERTION_TYPE),
             (401,),
         ),
     }

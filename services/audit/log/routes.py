@@ -64,7 +64,8 @@ def router(log: Log, *, public_log: bool) -> StrictRouter:
     @api.get(
         "/checkpoint",
         dependencies=[guard],
-        responses=openapi_responses(problems.NOT_FOUND),
+        response_class=Response,
+        responses={**_bytes("text/plain"), **openapi_responses(problems.NOT_FOUND)},
         summary="The signed checkpoint",
     )
     async def read_checkpoint() -> Response:
@@ -81,7 +82,13 @@ def router(log: Log, *, public_log: bool) -> StrictRouter:
         octets = _file(log, f"tile/entries/{place}")
         return Response(octets, media_type=OCTETS, headers=IMMUTABLE)
 
-    @api.get("/tile/{level}/{place:path}", dependencies=[guard], summary="A hash tile")
+    @api.get(
+        "/tile/{level}/{place:path}",
+        dependencies=[guard],
+        response_class=Response,
+        responses=_bytes(OCTETS),
+        summary="A hash tile",
+    )
     async def read_tile(level: str, place: str) -> Response:
         octets = _file(log, f"tile/{level}/{place}")
         kept = IMMUTABLE if public_log else PRIVATE
@@ -130,6 +137,11 @@ def router(log: Log, *, public_log: bool) -> StrictRouter:
         )
 
     return api
+
+
+def _bytes(media_type: str) -> dict[int | str, dict[str, Any]]:
+    kind = {"type": "string", "format": "binary"}
+    return {200: {"content": {media_type: {"schema": kind}}}}
 
 
 def _file(log: Log, path: str) -> bytes:

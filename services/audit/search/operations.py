@@ -114,24 +114,33 @@ class Searches:
             raise EventNotFound("no checkpoint covers the event yet")
         return await asyncio.to_thread(self._log.proof, leaf.index, published)
 
-    async def follow(
-        self,
-        principal: Principal,
-        start: int | None,
-        pause: Callable[[float], Awaitable[bool]],
-    ) -> AsyncIterator[Leaf]:
-        """Yield the caller's events from an index on, as they are published.
+    async def begin(self, principal: Principal, start: int | None) -> int:
+        """Record that a stream begins; return the index of its first leaf.
 
         Args:
             principal: The caller.
             start: Index to begin at; None for what comes from now on.
-            pause: Waits so many seconds; True ends the stream.
 
         Raises:
             DatabaseError: The trace could not be written; nothing is shown.
         """
         first = self._log.size if start is None else start
         await self._trace(principal, ["stream"], 0)
+        return first
+
+    async def follow(
+        self,
+        principal: Principal,
+        first: int,
+        pause: Callable[[float], Awaitable[bool]],
+    ) -> AsyncIterator[Leaf]:
+        """Yield the caller's events from an index on, as they are published.
+
+        Args:
+            principal: The caller.
+            first: What `begin` returned.
+            pause: Waits so many seconds; True ends the stream.
+        """
         wanted = Wanted(sees=sees(principal))
         while True:
             size = self._projection.size

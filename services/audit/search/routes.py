@@ -8,7 +8,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import Header, Query, Request, Response
+from fastapi import Depends, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
@@ -108,19 +108,21 @@ def _add_events(api: StrictRouter, searches: Searches) -> None:
 
 
 def _add_stream(api: StrictRouter, searches: Searches) -> None:
+    async def begun(
+        principal: Reader, first: From = None, last_event_id: LastEventId = None
+    ) -> int:
+        # Before the stream begins: afterwards no status can say that it may not.
+        start = first if last_event_id is None else last_event_id + 1
+        return await searches.begin(principal, start)
+
     @api.get(
         "/v1/stream",
         summary="The caller's events as they are published",
         response_class=EventSourceResponse,
     )
     async def follow_log(
-        request: Request,
-        principal: Reader,
-        first: From = None,
-        last_event_id: LastEventId = None,
+        request: Request, principal: Reader, start: Annotated[int, Depends(begun)]
     ) -> AsyncIterator[ServerSentEvent]:
-        start = first if last_event_id is None else last_event_id + 1
-
         async def pause(seconds: float) -> bool:
             stopping: asyncio.Event = request.app.state.stopping
             with contextlib.suppress(TimeoutError):
