@@ -52,6 +52,10 @@ _ONCE = frozenset(
         b"authorization",
         b"content-type",
         b"transfer-encoding",
+        b"keyturn-purpose",
+        b"if-match",
+        b"if-none-match",
+        b"idempotency-key",
     }
 )
 

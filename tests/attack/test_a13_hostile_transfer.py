@@ -227,3 +227,13 @@ async def test_a13_no_other_party_and_no_lesser_scope_moves_a_step(
     assert sent.status_code == 403
     assert (await one.status())["state"] == "decided"
     await deal.nothing_moved()
+
+
+async def test_a13_fewer_people_are_not_enough_by_another_profile(
+    deal: Attacked,
+) -> None:
+    deal.deal.changed["profile"] = "small"
+    answer = await deal.deal.lodge()
+    assert answer.status_code == 409, answer.text
+    assert answer.json()["reason"] == "profile-not-built"
+    assert (await deal.deal.shop.seller.read(deal.jane)).status_code == 200

@@ -33,7 +33,7 @@ from services.vault.keys.sealing import (
 from services.vault.mandate import store
 from services.vault.mandate.errors import HandoverUnknown, WrongState
 from services.vault.mandate.store import StoredPlan
-from services.vault.parties import PLATFORM, actor_alias
+from services.vault.parties import PLATFORM, actor_alias, terms_of
 
 PLANNED = "planned"
 
@@ -149,12 +149,14 @@ def standing(
 
     Raises:
         HandoverUnknown: No plan is lodged, or the principal has no part in it.
+        ClientRevoked, OfficerWithoutKey: The principal was revoked since its token.
     """
     stored = store.find_plan(connection, handover)
     if stored is None:
         raise HandoverUnknown
     if principal is not None:
         require_part(principal, stored.seller, stored.buyer)
+        terms_of(connection, principal)
     return Standing(
         stored,
         custody.find_scope(connection, stored.seller, handover),

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from contracts.custody.document import DocumentMalformed, parse_instant
-from contracts.custody.plan import Plan, parse_plan, plan_hash
+from contracts.custody.plan import Plan, Profile, parse_plan, plan_hash
 from contracts.events.vault import PlanLodged
 from contracts.law.eligibility import LawError
 from contracts.purposes import Purpose
@@ -99,6 +99,10 @@ async def _checked(
 
 
 def _require_doable(ground: Ground, plan: Plan) -> None:
+    if plan.profile is not Profile.STANDARD:
+        # Nothing enrols a party as small yet, so nothing could say who may stand in
+        # for whom: four people sign.
+        raise PlanRefused("profile-not-built")
     if plan.as_of is not None and not ground.demonstration:
         raise AsOfRefused
     now = ground.clock.now()

@@ -14,6 +14,7 @@ from services.vault.parties.store import (
     epoch,
     officer_keys,
     party_of,
+    terms_of,
 )
 
 __all__ = [
@@ -27,4 +28,5 @@ __all__ = [
     "epoch",
     "officer_keys",
     "party_of",
+    "terms_of",
 ]

@@ -162,11 +162,14 @@ class Parties:
             NoOfficer: The caller is a client.
             OfficerUnknown: No such key of the caller's party.
             OwnKey: The key is the caller's own.
+            OfficerWithoutKey: The caller was revoked.
         """
         if principal.kind is not PrincipalKind.OFFICER:
             raise NoOfficer
 
         def revoke(tx: Tx) -> EventRef | None:
+            # A token outlives its officer's revocation; what it may do here does not.
+            store.terms_of(tx.connection, principal)
             key = store.find_key(tx.connection, key_id)
             if key is None or key.party != principal.party:
                 raise OfficerUnknown

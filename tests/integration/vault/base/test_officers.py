@@ -104,3 +104,22 @@ async def test_a_handovers_officers_have_the_roles_of_their_side(house: House) -
         signing = {k: v.role for k, v in found.items() if v.use == "sign"}
         assert signing == roles
         assert not set(absent) & set(found)
+
+
+async def test_a_revoked_officers_token_revokes_nobody(house: House) -> None:
+    house.party("alpha")
+    thief = house.officer("alpha", "so")
+    keeper = house.officer("alpha", "sc", OfficerRole.COMPLIANCE)
+    third = house.officer("alpha", "sr", OfficerRole.OPERATOR)
+    async with house.running() as vault:
+        stolen = await vault.as_officer(thief)
+        url = "/v1/officers/{}:revoke"
+        await vault.http.post(
+            url.format(thief.sign.key_id), headers=await vault.as_officer(keeper)
+        )
+        for victim in (keeper, third):
+            answer = await vault.http.post(
+                url.format(victim.sign.key_id), headers=stolen
+            )
+            assert answer.status_code == 401, answer.text
+        assert len(await vault.events("officer.revoked")) == 2  # both keys of one file
