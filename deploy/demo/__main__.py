@@ -33,6 +33,9 @@ REFUSALS = (
 )
 
 
+FEWEST_CUSTOMERS = 24
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return 0 only if everything was verified."""
     options = _parser().parse_args(arguments)
@@ -65,6 +68,14 @@ def _end(_signal: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
+def _limit(text: str) -> int:
+    limit = int(text)
+    if limit < FEWEST_CUSTOMERS:
+        msg = f"at least {FEWEST_CUSTOMERS}, so that each kind of customer occurs"
+        raise argparse.ArgumentTypeError(msg)
+    return limit
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m deploy.demo")
     commands = parser.add_subparsers(dest="command", required=True)
@@ -78,7 +89,9 @@ def _parser() -> argparse.ArgumentParser:
     once.add_argument("--dir", type=Path, default=Path("build/demo"))
     once.add_argument("--scaled", action="store_true", help="PostgreSQL and Kafka")
     for command in (run, once):
-        command.add_argument("--limit", type=int, help="customers; all by default")
+        command.add_argument(
+            "--limit", type=_limit, help="customers, at least 24; all by default"
+        )
     return parser
 
 

@@ -84,9 +84,10 @@ def play_and_serve(place: Place, limit: int | None) -> bool:
     folder = place.state.with_name(f"{place.state.name}-demo")
     stage = Stage(place, folder)
     narrator = Narrator()
-    finished = _is_finished(stage, narrator)
     supervisor = Supervisor(place, narrator.say)
+    supervisor.claim()
     try:
+        finished = _is_finished(stage, narrator)
         if finished:
             narrator.say("this state has seen the demonstration: it is served again")
             supervisor.prepare()

@@ -8,9 +8,11 @@ one that keeps dying stops the whole, with the end of its log.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -65,6 +67,14 @@ class Place:
     def audit_url(self) -> str:
         """Base URL of audit."""
         return f"http://127.0.0.1:{self.audit_port}"
+
+    def ports(self) -> dict[str, int]:
+        """The TCP ports by service."""
+        return {
+            "vault": self.vault_port,
+            "transfer": self.transfer_port,
+            "audit": self.audit_port,
+        }
 
     def settings(self) -> dict[str, str]:
         """The environment of every process of this installation."""
@@ -138,14 +148,46 @@ class Supervisor:
         self._lock = threading.RLock()
         self._stopping = threading.Event()
         self._watcher: threading.Thread | None = None
+        self._claim: int | None = None
         self.failure: str | None = None
+
+    def claim(self) -> None:
+        """Take this state directory and these ports, before anything is touched.
+
+        Raises:
+            StartFailed: Another supervisor has the state, or a port is in use.
+        """
+        if self._claim is not None:
+            return
+        state = self.place.state
+        state.parent.mkdir(parents=True, exist_ok=True)
+        # Beside the state, not in it: whoever moves the state aside keeps the claim.
+        path = state.with_name(f".{state.name.lstrip('.')}.lock")
+        claim = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(claim)
+            raise StartFailed(
+                f"{state} is already being served by another process; stop that one, "
+                "or give this one another state directory"
+            ) from None
+        self._claim = claim
+        for name, port in self.place.ports().items():
+            if _is_taken(port):
+                self._release()
+                raise StartFailed(
+                    f"port {port} is in use; give {name} another one "
+                    f"({name.upper()}_PORT=... with make, --{name}-port)"
+                )
 
     def prepare(self) -> None:
         """Make keys, databases and service credentials; idempotent.
 
         Raises:
-            StartFailed: A service refused; the message is its own.
+            StartFailed: A service refused, or `claim` did; the message says why.
         """
+        self.claim()
         for folder in (self.place.state, self.place.keys, self.place.state / "logs"):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         for service in ("vault", "audit", "transfer"):
@@ -190,7 +232,14 @@ class Supervisor:
                 except subprocess.TimeoutExpired:
                     process.kill()
                     process.wait()
-        (self.place.state / "processes.json").unlink(missing_ok=True)
+        if self._claim is not None:
+            (self.place.state / "processes.json").unlink(missing_ok=True)
+            self._release()
+
+    def _release(self) -> None:
+        claim, self._claim = self._claim, None
+        if claim is not None:
+            os.close(claim)
 
     @contextmanager
     def running(self) -> Iterator[Supervisor]:
@@ -313,6 +362,17 @@ class Supervisor:
             return False
         self._spawn(self._parts[name])
         return True
+
+
+def _is_taken(port: int) -> bool:
+    with socket.socket() as probe:
+        # As uvicorn binds it: a port in TIME_WAIT is free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+    return False
 
 
 def _is_ready(part: Part) -> bool:

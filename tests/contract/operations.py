@@ -13,10 +13,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-import httpx
-
 from tests.contract.site import OUTSIDER, TILL, Site
-from tests.integration.vault.records.shop import JANE, person
+from tests.integration.vault.records.shop import JANE
 
 SERVICES = ("vault", "transfer", "audit")
 PLAN = "application/vnd.keyturn.plan.v1+json"
@@ -398,46 +396,3 @@ def _audit_rows() -> dict[str, Row]:
         "audit.follow_log": Row("crm", query={"from": "0"}, **_OWN),
         "audit.export_log": Row("crm", body=lambda v: {"handover": NO_ID}, **_OWN),
     }
-
-
-def send(
-    site: Site,
-    operation: Operation,
-    who: str | None,
-    *,
-    path: Mapping[str, str] | None = None,
-    **changed: Any,
-) -> httpx.Response:
-    """Call an operation as its row says, but for what is changed.
-
-    `content` replaces the body's bytes; `headers`, `query` are added or replaced.
-    """
-    row = rows()[operation.name]
-    address = operation.address(row.values(site, row.path if path is None else path))
-    headers = {**row.values(site, row.headers), **changed.get("headers", {})}
-    query = {**row.values(site, row.query), **changed.get("query", {})}
-    body = row.content(site)
-    options: dict[str, Any] = {}
-    if "content" in changed:
-        options["content"] = changed["content"]
-        headers.setdefault("Content-Type", operation.media_type or "application/json")
-    elif isinstance(body, bytes):
-        options["content"] = body
-        headers.setdefault("Content-Type", PLAN)
-    elif operation.media_type == FORM:
-        options["data"] = body
-    elif body is not None:
-        options["json"] = body
-    sent = {k: v for k, v in headers.items() if v is not None}
-    return site.call(
-        operation.service,
-        operation.method,
-        address,
-        who,
-        sent,
-        params=query or None,
-        **options,
-    )
-
-
-__all__ = ["Operation", "Row", "operations", "person", "rows", "send"]

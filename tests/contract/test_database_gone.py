@@ -12,7 +12,8 @@ from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
 from tests.contract.answers import refused
-from tests.contract.operations import SERVICES, Operation, operations, rows, send
+from tests.contract.operations import SERVICES, Operation, operations, rows
+from tests.contract.sending import send
 from tests.contract.site import Site
 
 #: What answers from memory or files, and so goes on.

@@ -13,7 +13,8 @@ from services.vault.parties.assertions import ASSERTION_TYPE
 from tests.contract import corpus
 from tests.contract.answers import refused
 from tests.contract.corpus import CANARIES, CANARY, Hostile
-from tests.contract.operations import FORM, PLAN, Operation, operations, rows, send
+from tests.contract.operations import FORM, PLAN, Operation, operations, rows
+from tests.contract.sending import send
 from tests.contract.site import Site
 from tests.contract.traces import left, nothing_written, shown, spoken
 

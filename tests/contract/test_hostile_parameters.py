@@ -11,7 +11,8 @@ import pytest
 from tests.contract import corpus
 from tests.contract.answers import refused
 from tests.contract.corpus import CANARIES, CANARY
-from tests.contract.operations import Operation, operations, rows, send
+from tests.contract.operations import Operation, operations, rows
+from tests.contract.sending import send
 from tests.contract.site import TILL, Site
 from tests.contract.traces import left, nothing_written, shown, spoken
 

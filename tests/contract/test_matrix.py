@@ -5,7 +5,8 @@ import json
 
 from contracts.scopes import Scope
 from tests.contract.answers import refused, without_id
-from tests.contract.operations import operations, rows, send
+from tests.contract.operations import operations, rows
+from tests.contract.sending import send
 from tests.contract.site import Site
 
 

@@ -9,7 +9,8 @@ from joserfc.jwk import OKPKey
 
 from services.chassis.auth import access_claims, sign_access_token
 from tests.contract.answers import refused
-from tests.contract.operations import operations, rows, send
+from tests.contract.operations import operations, rows
+from tests.contract.sending import send
 from tests.contract.site import TILL, Site
 
 
