@@ -41,7 +41,10 @@ class Operation:
     def scopes(self) -> list[str] | None:
         """The scopes it needs; None if it is public."""
         security = self.item.get("security")
-        return None if not security else [s for one in security for s in one["keyturn"]]
+        if not security:
+            return None
+        # A pasted token is the same token; only OAuth 2 has a place for scopes.
+        return [scope for one in security for scope in one.get("keyturn", ())]
 
     @property
     def media_type(self) -> str | None:

@@ -17,7 +17,6 @@ from tests.contract.site import Site
 COMMITTED = Path(__file__).parents[2] / "contracts" / "openapi"
 PAGES = {
     "GET /docs",
-    "GET /docs/start.js",
     "GET /docs/{file}",
     "GET /openapi.json",
 }

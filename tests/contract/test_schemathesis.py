@@ -89,6 +89,11 @@ def test_answers_keep_the_document(
     target = schema[operation.path][operation.method]
     row = rows()[name]
     people = sorted({row.right or TILL, OFFICERS.get(operation.service, TILL)})
+    checks = NEGATIVE if mode is GenerationMode.NEGATIVE else CHECKS
+    if "event-stream" in str(operation.item["responses"].get("200")):
+        # OpenAPI 3.1 has a schema for the whole stream only, and the check takes it
+        # for that of each event.
+        checks = [check for check in checks if check is not response_schema_conformance]
     strategy = target.as_strategy(generation_mode=mode)
 
     @given(case=strategy, who=st.sampled_from(people))
@@ -103,7 +108,6 @@ def test_answers_keep_the_document(
     def keeps(case: Case, who: str) -> None:
         answer = send(own_site, operation, who, case)
         assert answer.status_code < 500 or answer.status_code == 503, answer.text
-        negative = mode is GenerationMode.NEGATIVE
-        case.validate_response(answer, checks=NEGATIVE if negative else CHECKS)
+        case.validate_response(answer, checks=checks)
 
     keeps()
