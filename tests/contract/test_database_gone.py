@@ -7,7 +7,9 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
+import psycopg
 import pytest
+from psycopg import sql
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
@@ -15,6 +17,7 @@ from tests.contract.answers import refused
 from tests.contract.operations import SERVICES, Operation, operations, rows
 from tests.contract.sending import send
 from tests.contract.site import Site
+from tests.worlds import POSTGRES_URL
 
 #: What answers from memory or files, and so goes on.
 WITHOUT_DATABASE = {
@@ -36,28 +39,59 @@ DATABASES = {
 
 @contextlib.contextmanager
 def gone(site: Site, service: str) -> Iterator[None]:
-    """Fail every statement of a service's databases as a lost server does."""
-    engines = {
-        id(engine): engine
-        for name in DATABASES[service]
-        for engine in (
-            site.databases[name].engines.writer,
-            site.databases[name].engines.reader,
-        )
-    }
+    """Take a service's databases away, and give them back."""
+    databases = [site.databases[name] for name in DATABASES[service]]
+    embedded = databases[0].engines.embedded
+    lost = _failing if embedded else _shut
+    with lost(databases):
+        # What was remembered of clients and catalogues a moment ago is old now.
+        site.vault.house.clock.advance(30)
+        yield
+
+
+@contextlib.contextmanager
+def _failing(databases: list[Any]) -> Iterator[None]:
+    """Fail every statement, as a disk that is away would."""
+    engines = [
+        engine
+        for database in databases
+        for engine in (database.engines.writer, database.engines.reader)
+    ]
 
     def fail(*_arguments: Any, **_named: Any) -> None:
-        raise OperationalError("statement", None, Exception("server closed"))
+        raise OperationalError("statement", None, Exception("disk is away"))
 
-    for engine in engines.values():
+    for engine in {id(engine): engine for engine in engines}.values():
         event.listen(engine, "before_cursor_execute", fail)
-    # What was remembered of clients and catalogues a moment ago is old now.
-    site.vault.house.clock.advance(30)
     try:
         yield
     finally:
-        for engine in engines.values():
+        for engine in {id(engine): engine for engine in engines}.values():
             event.remove(engine, "before_cursor_execute", fail)
+
+
+@contextlib.contextmanager
+def _shut(databases: list[Any]) -> Iterator[None]:
+    """End every connection at the server and let no other one in."""
+    assert POSTGRES_URL is not None
+    names = sorted({str(one.engines.writer.url.database) for one in databases})
+    with psycopg.connect(POSTGRES_URL, autocommit=True) as server:
+
+        def allow(allowed: bool) -> None:
+            words = sql.SQL("ALTER DATABASE {} WITH ALLOW_CONNECTIONS {}")
+            for name in names:
+                server.execute(words.format(sql.Identifier(name), sql.Literal(allowed)))
+
+        allow(False)
+        server.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = ANY(%s)",
+            [names],
+        )
+        try:
+            yield
+        finally:
+            allow(True)
 
 
 def of(site: Site, service: str) -> list[Operation]:
