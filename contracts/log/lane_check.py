@@ -101,15 +101,19 @@ class LaneChecker:
         """How many lanes the entries name."""
         return len(self._lanes)
 
-    def add(self, index: int, entry: bytes) -> None:
-        """Take the next entry; `index` is its leaf index."""
+    def add(self, index: int, entry: bytes) -> Event | None:
+        """Take the next entry; `index` is its leaf index.
+
+        Returns:
+            The event, or None where the entry is none.
+        """
         try:
             event = parse(entry)
         except EventMalformed:
             self._types[UNREADABLE] += 1
             self._unreadable.add(leaf_hash(entry))
             self._note("unreadable", index, "the entry is not a Keyturn event")
-            return
+            return None
         self._types[event.type] += 1
         if (
             event.installation != self._installation
@@ -120,6 +124,7 @@ class LaneChecker:
         if lane is None:
             lane = self._lanes[event.lane] = _Lane(event.lane, event.source, index)
         self._follow(lane, index, event)
+        return event
 
     def finish(self) -> list[LaneFinding]:
         """Return all findings, those between lanes included, by leaf index."""

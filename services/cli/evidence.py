@@ -13,12 +13,16 @@ from contracts import base64text
 from contracts.log import tiles
 from contracts.log.lane_check import SignedHead
 from contracts.log.merkle import HASH_SIZE
+from services.cli.papers_check import ListedOfficer
 
 CHECKPOINT: Final = "log/checkpoint"
 LOG_VKEY: Final = "log.vkey"
 SOURCES: Final = "sources.json"
 HEADS: Final = "heads.json"
+HANDOVER: Final = "handover"
 OFFICERS: Final = "handover/officers.json"
+PLAN: Final = "handover/plan.json"
+DECISION: Final = "handover/decision.json"
 MAX_BUNDLE_BYTES: Final = tiles.TILE_WIDTH * (tiles.MAX_ENTRY_BYTES + 2)
 
 _MAX_JSON_BYTES: Final = 16 * 1024 * 1024
@@ -145,8 +149,8 @@ class Evidence:
         except (KeyError, TypeError, ValueError) as exc:
             raise FileMalformed from exc
 
-    def officers(self) -> list[bytes]:
-        """Read the public keys in `handover/officers.json`.
+    def officers(self) -> list[ListedOfficer]:
+        """Read the officers in `handover/officers.json`.
 
         Raises:
             FileUnreadable: Missing or too large.
@@ -154,12 +158,29 @@ class Evidence:
         """
         document = self._json(OFFICERS)
         try:
-            keys = [base64text.decode(o["public_key"]) for o in document["officers"]]
-        except (KeyError, TypeError, ValueError) as exc:
+            officers = [
+                ListedOfficer(
+                    base64text.decode(item["public_key"]),
+                    item.get("key_id"),
+                    item.get("role"),
+                    item.get("party"),
+                )
+                for item in document["officers"]
+            ]
+        except (AttributeError, KeyError, TypeError, ValueError) as exc:
             raise FileMalformed from exc
-        if any(len(key) != _KEY_SIZE for key in keys):
+        if any(len(officer.public_key) != _KEY_SIZE for officer in officers):
             raise FileMalformed
-        return keys
+        return officers
+
+    def decision(self) -> Any:
+        """Read `handover/decision.json` as JSON of any form.
+
+        Raises:
+            FileUnreadable: Missing or too large.
+            FileMalformed: Not JSON.
+        """
+        return self._json(DECISION)
 
     def _json(self, file: str) -> Any:
         octets = self.read(file, _MAX_JSON_BYTES)

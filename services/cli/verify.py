@@ -14,32 +14,34 @@ from typing import Annotated, Final
 import typer
 from rich.console import Console
 
-from contracts import base64text, dsse
+from contracts import base64text
 from contracts.log import merkle, tiles
 from contracts.log.checkpoint import Checkpoint, NoteVerifier, open_checkpoint
 from contracts.log.edge import TileEdge
 from contracts.log.errors import KeyMalformed, LogError, TileMalformed
 from contracts.log.lane_check import LaneChecker
 from contracts.log.note import MAX_NOTE_BYTES
+from services.cli.custody_ledger import Ledger
 from services.cli.evidence import (
     CHECKPOINT,
     HEADS,
     LOG_VKEY,
     MAX_BUNDLE_BYTES,
-    OFFICERS,
     SOURCES,
     Evidence,
     FileMalformed,
     FileUnreadable,
     Sources,
 )
+from services.cli.verify_papers import check_papers
 from services.cli.verify_report import Report, render
 
 _SAMPLES: Final = 16
-_DOCUMENT_TYPES: Final = ("application/vnd.keyturn.", "application/vnd.in-toto+json")
 
 
-def verify_directory(directory: Path, *, vkey: str | None = None) -> Report:
+def verify_directory(
+    directory: Path, *, vkey: str | None = None, allow_unchecked: bool = False
+) -> Report:
     """Check everything in an evidence directory.
 
     Args:
@@ -47,18 +49,23 @@ def verify_directory(directory: Path, *, vkey: str | None = None) -> Report:
             and `handover/`.
         vkey: The log's key as the reader knows it from elsewhere. Without it the
             directory's own `log.vkey` is believed.
+        allow_unchecked: Whether missing heads and papers are only told, where they
+            would else be failures.
 
     Returns:
         The report; no damage of the directory raises.
     """
-    report, evidence = Report(), Evidence(directory)
+    report = Report(allow_unchecked=allow_unchecked)
+    evidence = Evidence(directory)
     checkpoint = _open_checkpoint(evidence, vkey, report)
     sources = _read_sources(evidence, report)
+    ledger = None if sources is None else Ledger(sources.installation)
+    leaves = None
     if checkpoint is not None:
-        leaves = _read_entries(evidence, checkpoint, sources, report)
+        leaves = _read_entries(evidence, checkpoint, sources, ledger, report)
         if leaves is not None:
             _check_tree(evidence, checkpoint, leaves, report)
-    _check_handover(evidence, report)
+    check_papers(evidence, ledger if leaves is not None else None, report)
     return report
 
 
@@ -103,7 +110,7 @@ def _check_heads(
     """Check the sources' signed heads, where the evidence holds them."""
     if not evidence.has(HEADS):
         detail = "without the sources' heads only the log vouches for who wrote what"
-        report.note("unchecked", HEADS, detail)
+        report.unchecked(HEADS, detail)
         return
     try:
         heads = evidence.heads()
@@ -115,7 +122,11 @@ def _check_heads(
 
 
 def _read_entries(
-    evidence: Evidence, checkpoint: Checkpoint, sources: Sources | None, report: Report
+    evidence: Evidence,
+    checkpoint: Checkpoint,
+    sources: Sources | None,
+    ledger: Ledger | None,
+    report: Report,
 ) -> list[bytes] | None:
     """Check what the entries say; return their leaf hashes.
 
@@ -135,8 +146,9 @@ def _read_entries(
         report.count("bundles")
         for index, entry in enumerate(entries, start=len(leaves)):
             leaves.append(merkle.leaf_hash(entry))
-            if lanes is not None:
-                lanes.add(index, entry)
+            event = None if lanes is None else lanes.add(index, entry)
+            if event is not None and ledger is not None:
+                ledger.add(index, event)
     if lanes is not None and sources is not None:
         _check_heads(evidence, lanes, sources, report)
         _report_lanes(lanes, checkpoint.size, report)
@@ -284,42 +296,6 @@ def _check_samples(
         report.count("consistency proofs")
 
 
-def _check_handover(evidence: Evidence, report: Report) -> None:
-    """Check each signed document against the officers' keys, where they are given."""
-    files = evidence.files("handover", "*.dsse.json")
-    if not files:
-        return
-    if not evidence.has(OFFICERS):
-        detail = f"without officers' keys {len(files)} signed documents are unchecked"
-        report.note("unchecked", OFFICERS, detail)
-        return
-    try:
-        keys = {dsse.keyid(key): key for key in evidence.officers()}
-    except (FileUnreadable, FileMalformed):
-        report.fail("officers", OFFICERS, "the file is malformed")
-        return
-    for file in files:
-        _check_document(evidence, file, keys, report)
-
-
-def _check_document(
-    evidence: Evidence, file: str, keys: dict[str, bytes], report: Report
-) -> None:
-    try:
-        envelope = evidence.read(file, dsse.MAX_ENVELOPE_BYTES)
-        kind = dsse.payload_type_of(envelope)
-        dsse.verify_envelope(envelope, keys, kind)
-    except FileUnreadable:
-        report.fail("missing", file, "the file is unreadable or too large")
-        return
-    except dsse.DsseError as exc:
-        report.fail("signature", file, str(exc))
-        return
-    if not kind.startswith(_DOCUMENT_TYPES):
-        report.fail("signature", file, "the document is not one of Keyturn's")
-    report.count("signed documents")
-
-
 def _vkey(text: str | None) -> str | None:
     if text is not None:
         try:
@@ -348,9 +324,15 @@ def verify(
             help="The log's key, known from elsewhere; else log.vkey.", callback=_vkey
         ),
     ] = None,
+    allow_unchecked: Annotated[
+        bool,
+        typer.Option(
+            "--allow-unchecked", help="Tell of missing heads and papers, do not fail."
+        ),
+    ] = False,
 ) -> None:
     """Check an evidence directory offline; exit 0 only if all holds."""
-    report = verify_directory(directory, vkey=vkey)
+    report = verify_directory(directory, vkey=vkey, allow_unchecked=allow_unchecked)
     if as_json:
         typer.echo(json.dumps(report.as_json(), indent=2, ensure_ascii=False))
     else:

@@ -50,6 +50,7 @@ class Report:
         checked: How many of each kind of thing were checked and held or not.
         types: Number of entries per event type.
         findings: Everything noticed, in the order of the checks.
+        allow_unchecked: Whether what could not be checked is a notice only.
     """
 
     origin: str = ""
@@ -58,6 +59,7 @@ class Report:
     checked: dict[str, int] = field(default_factory=dict)
     types: Mapping[str, int] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
+    allow_unchecked: bool = False
 
     @property
     def ok(self) -> bool:
@@ -74,6 +76,11 @@ class Report:
     def note(self, rule: str, file: str, detail: str) -> None:
         """Record a notice."""
         self.findings.append(Finding(Level.NOTICE, rule, file, None, detail))
+
+    def unchecked(self, file: str, detail: str) -> None:
+        """Record what a missing file leaves unchecked: a failure, unless allowed."""
+        level = Level.NOTICE if self.allow_unchecked else Level.FAILURE
+        self.findings.append(Finding(level, "unchecked", file, None, detail))
 
     def count(self, kind: str, number: int = 1) -> None:
         """Record that things of a kind were checked."""

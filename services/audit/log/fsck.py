@@ -76,15 +76,27 @@ class Fsck:
         self.found.append(what)
 
     def _published(self) -> Checkpoint:
-        """Return the published checkpoint, an empty one if it is not to be trusted."""
+        """Return the published checkpoint, an empty one if it is not to be trusted.
+
+        The tree is read before and after: a server that goes on meanwhile must make
+        the checkpoint look neither behind nor ahead.
+        """
+        before = self._database.read_now(store.tree_row).size
         empty = Checkpoint(self._verifier.name, 0, TileEdge().root())
         try:
             published = open_checkpoint(self._files.read(CHECKPOINT), self._verifier)
         except FileMissing:
-            published = empty
+            if before:
+                self._differs(f"checkpoint: missing, the database has {before} leaves")
+            return empty
         except LogError:
             self._differs("checkpoint: not signed by this log's key")
-            published = empty
+            return empty
+        if published.size < before:
+            self._differs(
+                f"checkpoint: covers {published.size} leaves, the database has "
+                f"{before}: it was not published, or is an older copy"
+            )
         tree = self._database.read_now(store.tree_row)
         if published.size > tree.size:
             self._differs(
