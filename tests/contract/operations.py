@@ -2,7 +2,7 @@
 """The operations of each service as its OpenAPI document lists them, and one row each.
 
 A row says how an operation is called rightly, and what becomes of a stranger who calls
-it with somebody else's ids. An operation without a row fails `test_inventory`.
+it with somebody else's ids. `test_inventory` fails without one.
 """
 
 from __future__ import annotations
@@ -40,8 +40,7 @@ class Operation:
     @property
     def scopes(self) -> list[str] | None:
         """The scopes it needs; None if it is public."""
-        security = self.item.get("security")
-        if not security:
+        if not (security := self.item.get("security")):
             return None
         # A pasted token is the same token; only OAuth 2 has a place for scopes.
         return [scope for one in security for scope in one.get("keyturn", ())]
