@@ -24,7 +24,8 @@ DIR ?= build/demo/evidence
 #: Tests to run: `make test T=tests/unit`; in how many processes.
 T ?= tests
 JOBS ?= 2
-PYTEST := $(BIN)/pytest -n $(JOBS) --dist loadgroup --timeout 300
+PYTEST_EXTRA ?=
+PYTEST := $(BIN)/pytest -n $(JOBS) --dist loadgroup --timeout 300 $(PYTEST_EXTRA)
 WORLD := build/scaled
 
 PORTS := --vault-port $(VAULT_PORT) --transfer-port $(TRANSFER_PORT) --audit-port $(AUDIT_PORT)
@@ -48,7 +49,7 @@ test: $(STAMP) ## All tests on the embedded default (SQLite, embedded broker)
 
 .PHONY: test-scaled
 test-scaled: $(STAMP) ## Integration and end-to-end tests and the demonstration on PostgreSQL and Apache Kafka
-	$(PY) -m deploy.worlds run --dir $(WORLD) -- bash -c '$(PYTEST) tests/integration tests/attack tests/crash tests/e2e && $(PY) -m deploy.demo once --scaled --dir build/demo-scaled $(LIMITED)'
+	$(PY) -m deploy.worlds run --dir $(WORLD) -- bash -c '$(PYTEST) -m "postgres or kafka" tests/integration tests/attack tests/crash tests/contract tests/e2e && $(PY) -m deploy.demo once --scaled --dir build/demo-scaled $(LIMITED)'
 
 .PHONY: test-browser
 test-browser: $(STAMP) ## The API pages and the report page in a real Chromium without internet
