@@ -78,10 +78,13 @@ class Lane:
         return self.write(LaneClosed(slot=self.slot).draft())
 
 
-def honest_entries(count: int = 600) -> list[bytes]:
-    """Three lanes: one that ends, its successor, and one beside them."""
+def honest_entries(count: int = 600, custody: Sequence[bytes] = ()) -> list[bytes]:
+    """Three lanes: one that ends, its successor, and one beside them.
+
+    `custody` are entries of other lanes, which stand near the beginning.
+    """
     first, other = Lane("a"), Lane("b", "w1/handovers", "transfer")
-    entries = [first.open(), other.open()]
+    entries = [first.open(), other.open(), *custody]
     while len(entries) < count // 2:
         entries.append(first.read("seller"))
         entries.append(other.read("seller", "buyer"))
