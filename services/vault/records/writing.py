@@ -28,13 +28,14 @@ from services.vault.catalogue import (
 from services.vault.custody import HeldFolio, IndexValue, StoredRecord
 from services.vault.custody.volumes import DOCUMENT_VOLUME, Volume
 from services.vault.keys.keyring import Keyring, PartyKeys
-from services.vault.records import applying, content
+from services.vault.records import applying, conflicts, content
 from services.vault.records.applying import Sealed
 from services.vault.records.content import FolioContent
 from services.vault.records.errors import ContentRefused, RecordExists, RecordNotFound
 from services.vault.records.indexing import (
     external_value,
     index_values,
+    indexed_fields,
     require_number,
 )
 from services.vault.records.reading import open_held
@@ -80,6 +81,16 @@ class Writing:
         self._clock = clock
         self._new_id = new_id
         self._random_bytes = random_bytes
+
+    async def require_distinct(
+        self, caller: Caller, contents: Sequence[RecordContent]
+    ) -> None:
+        """Refuse records that share a unique value or a number among themselves.
+
+        Raises:
+            ContentRefused: Two do.
+        """
+        conflicts.require_distinct(await self._catalogues.of(caller.party), contents)
 
     async def prepare_put(
         self, caller: Caller, new: RecordContent, *, must_be_new: bool = False
@@ -177,7 +188,7 @@ class Writing:
             standing=standing,
             sealed=[self._seal(keys, id_, f, change, tags, standing) for f in folios],
             values=index_values(keys, terms),
-            indexed=_indexed(catalogue, {f.class_ for f in folios}),
+            indexed=indexed_fields(catalogue, {f.class_ for f in folios}),
             change=change,
             if_match=if_match,
             corrects=corrects,
@@ -373,15 +384,6 @@ def _tags(
     if change.tags and not folios and not standing.folios:
         raise ContentRefused("/tags", "tags", "need a document or an entry")
     return change.tags
-
-
-def _indexed(catalogue: Catalogue, classes: set[str]) -> list[str]:
-    return [
-        field.name
-        for class_ in classes
-        for field in catalogue.fields_of(class_)
-        if field.searchable
-    ]
 
 
 def _locks(party: str, record: str, values: Sequence[IndexValue]) -> list[Lock]:
