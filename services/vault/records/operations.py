@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from typing import Final, TypeVar
 from weakref import WeakValueDictionary
 
 from contracts.events import vault as vault_events
@@ -34,7 +34,7 @@ from services.vault.records.writing import Prepared, Writing
 
 MAX_ATTEMPTS: Final = 20  # how often a change is prepared again after another's
 
-Filing = Callable[[Tx, Caller, str, str], EventRef]
+F = TypeVar("F", FiledConsent, FiledObjection)
 
 
 class Records:
@@ -175,15 +175,11 @@ class Records:
         """File a consent or its withdrawal; a withdrawal counts until the turn.
 
         Raises:
+            ContentRefused: Its recipient, a class or a purpose is unknown.
             RecordNotFound: Absent, foreign or pending.
         """
-        return await self._file(
-            principal,
-            id_,
-            lambda tx, caller, record, alias: applying.file_consent(
-                tx, caller, record, alias, filed
-            ),
-        )
+        await self._writing.require_known(principal.party, consents=[filed])
+        return await self._file(principal, id_, applying.file_consent, filed)
 
     async def file_objection(
         self, principal: Principal, id_: str, filed: FiledObjection
@@ -191,26 +187,28 @@ class Records:
         """File an objection or its withdrawal; it counts until the turn.
 
         Raises:
+            ContentRefused: Its recipient is unknown.
             RecordNotFound: Absent, foreign or pending.
         """
-        return await self._file(
-            principal,
-            id_,
-            lambda tx, caller, record, alias: applying.file_objection(
-                tx, caller, record, alias, filed
-            ),
-        )
+        await self._writing.require_known(principal.party, objections=[filed])
+        return await self._file(principal, id_, applying.file_objection, filed)
 
     # --- private -------------------------------------------------------------------
 
-    async def _file(self, principal: Principal, id_: str, filing: Filing) -> EventRef:
+    async def _file(
+        self,
+        principal: Principal,
+        id_: str,
+        filing: Callable[[Tx, Caller, str, str, F], EventRef],
+        filed: F,
+    ) -> EventRef:
         caller = await self._access.filer(principal)
 
         def file(tx: Tx) -> EventRef:
             record = custody.find_record(tx.connection, caller.party, id_)
             if record is None:
                 raise RecordNotFound
-            return filing(tx, caller, id_, record.alias)
+            return filing(tx, caller, id_, record.alias, filed)
 
         return await self._changes.write(file, _locks(caller.party, id_))
 

@@ -25,10 +25,16 @@ from services.vault.catalogue import (
     Form,
     IndexTerm,
 )
-from services.vault.custody import HeldFolio, IndexValue, StoredRecord
+from services.vault.custody import (
+    FiledConsent,
+    FiledObjection,
+    HeldFolio,
+    IndexValue,
+    StoredRecord,
+)
 from services.vault.custody.volumes import DOCUMENT_VOLUME, Volume
 from services.vault.keys.keyring import Keyring, PartyKeys
-from services.vault.records import applying, conflicts, content
+from services.vault.records import applying, conflicts, content, rights
 from services.vault.records.applying import Sealed
 from services.vault.records.content import FolioContent
 from services.vault.records.errors import ContentRefused, RecordExists, RecordNotFound
@@ -39,7 +45,7 @@ from services.vault.records.indexing import (
     require_number,
 )
 from services.vault.records.reading import open_held
-from services.vault.records.values import DEFAULT_BASIS, RecordContent, Written
+from services.vault.records.values import RecordContent, Written
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +98,21 @@ class Writing:
         """
         conflicts.require_distinct(await self._catalogues.of(caller.party), contents)
 
+    async def require_known(
+        self,
+        party: str,
+        *,
+        consents: Sequence[FiledConsent] = (),
+        objections: Sequence[FiledObjection] = (),
+    ) -> None:
+        """Refuse consents and objections that name what is not known.
+
+        Raises:
+            ContentRefused: See `rights.require_known`.
+        """
+        catalogue = await self._catalogues.of(party)
+        await rights.require_known(self._changes, catalogue, consents, objections)
+
     async def prepare_put(
         self, caller: Caller, new: RecordContent, *, must_be_new: bool = False
     ) -> Prepared:
@@ -102,6 +123,9 @@ class Writing:
             RecordExists: It exists, and `must_be_new`.
             As `prepare_create` and `prepare_change`.
         """
+        await self.require_known(
+            caller.party, consents=new.consents, objections=new.objections
+        )
         if new.external_id is not None:
             value = await self._external_value(caller, new.external_id)
             found = await self._changes.read(
@@ -171,6 +195,7 @@ class Writing:
         standing = await self._standing(caller, id_)
         if change.tags is not None and change.tags == _known_tags(standing):
             change = replace(change, tags=None)
+        _require_forms(catalogue, change)
         await self._may_change(caller, standing, change)
         if if_match is not None and if_match != standing.record.etag:
             raise custody.EtagStale
@@ -264,8 +289,7 @@ class Writing:
     ) -> tuple[list[FolioContent], list[IndexTerm]]:
         folios: list[FolioContent] = []
         terms: list[IndexTerm] = []
-        for position, (class_, patch) in enumerate(change.documents.items()):
-            catalogue.require_form(class_, Form.DOCUMENT, "/documents", position)
+        for class_, patch in change.documents.items():
             held = standing.folios.get((class_, DOCUMENT_VOLUME))
             before = {} if held is None else open_held(keys, held)
             after = content.merge_patch(before, patch)
@@ -328,36 +352,15 @@ class Writing:
         held = None
         if standing is not None:
             held = standing.folios.get((folio.class_, folio.volume))
-        return Sealed(sealed, *_facts(folio, new, tags, held))
+        return Sealed(sealed, *applying.facts(folio, new, tags, held))
 
 
-def _facts(
-    folio: FolioContent,
-    new: RecordContent,
-    tags: Sequence[str],
-    held: HeldFolio | None,
-) -> tuple[custody.FolioFactsRow, custody.CustodyTerms]:
-    """Return a version's facts and terms; what the folio had stays unless renewed."""
-    basis = new.basis.get(folio.class_)
-    retention = new.retention.get(folio.class_)
-    if held is not None:
-        basis = basis or held.basis
-        retention = retention or held.retention
-    basis = basis or DEFAULT_BASIS
-    facts = custody.FolioFactsRow(
-        basis=basis,
-        last_activity=folio.last_activity,
-        retention=retention,
-        tags=tags,
-        entries=folio.entries,
-        size=folio.size,
-    )
-    if held is None:
-        return facts, custody.CustodyTerms(basis, retention=retention)
-    agreed = held.terms
-    return facts, custody.CustodyTerms(
-        basis, agreed.purposes, agreed.denied_purposes, retention
-    )
+def _require_forms(catalogue: Catalogue, change: RecordContent) -> None:
+    """Refuse unknown classes before a denial could name them in the log."""
+    for position, class_ in enumerate(change.documents):
+        catalogue.require_form(class_, Form.DOCUMENT, "/documents", position)
+    for position, class_ in enumerate(change.entries):
+        catalogue.require_form(class_, Form.ENTRIES, "/entries", position)
 
 
 def _known_tags(standing: Standing) -> tuple[str, ...]:
