@@ -194,6 +194,19 @@ class Access:
         event = await self._denied(caller, action, reason, record, classes)
         raise AccessRefused(reason, event)
 
+    async def deny(self, caller: Caller, action: Action, reason: str) -> EventRef:
+        """Log and count a denial that is no decision of policy; return its event.
+
+        Args:
+            caller: Who asked.
+            action: What for.
+            reason: A code of this software, never text of the caller's.
+
+        Raises:
+            AuditUnavailable: It cannot be logged.
+        """
+        return await self._denied(caller, action, reason)
+
     async def traced(
         self,
         caller: Caller,

@@ -48,3 +48,8 @@ class HandedOver(VaultError):  # noqa: N818
     """The record was handed over; it is neither changed nor created again here."""
 
     problem = problems.HANDED_OVER
+
+    def __init__(self) -> None:
+        """Leave room for the event that names the refusal in the log."""
+        super().__init__("The record was handed over.")
+        self.extra: dict[str, str] = {}

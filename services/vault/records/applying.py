@@ -21,13 +21,15 @@ from services.vault.custody import (
     CustodyTerms,
     DropReason,
     FolioFactsRow,
+    HeldFolio,
     IndexValue,
     SealedVersion,
     StoredRecord,
 )
 from services.vault.parties import bump_epoch
+from services.vault.records.content import FolioContent
 from services.vault.records.errors import RecordNotFound
-from services.vault.records.values import RecordContent, Written
+from services.vault.records.values import DEFAULT_BASIS, RecordContent, Written
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +192,33 @@ class Alteration:
             )
             ref = outbox.append(tx, appended.draft(self.caller.party))
         return ref
+
+
+def facts(
+    folio: FolioContent,
+    new: RecordContent,
+    tags: Sequence[str],
+    held: HeldFolio | None,
+) -> tuple[FolioFactsRow, CustodyTerms]:
+    """Return a version's facts and terms; what the folio had stays unless renewed."""
+    basis = new.basis.get(folio.class_)
+    retention = new.retention.get(folio.class_)
+    if held is not None:
+        basis = basis or held.basis
+        retention = retention or held.retention
+    basis = basis or DEFAULT_BASIS
+    row = FolioFactsRow(
+        basis=basis,
+        last_activity=folio.last_activity,
+        retention=retention,
+        tags=tags,
+        entries=folio.entries,
+        size=folio.size,
+    )
+    if held is None:
+        return row, CustodyTerms(basis, retention=retention)
+    agreed = held.terms
+    return row, CustodyTerms(basis, agreed.purposes, agreed.denied_purposes, retention)
 
 
 def written_event(

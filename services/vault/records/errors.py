@@ -19,6 +19,11 @@ class RecordExists(VaultError):  # noqa: N818
 
     problem = problems.ALREADY_EXISTS
 
+    def __init__(self) -> None:
+        """Leave room for the event that names the refusal in the log."""
+        super().__init__("A record has this external id.")
+        self.extra: dict[str, str] = {}
+
 
 class EtagRequired(VaultError):  # noqa: N818
     """A change must name the state it was made from (`If-Match`)."""

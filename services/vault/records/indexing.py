@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from services.vault.catalogue import IDENTITY, IndexTerm
+from services.vault.catalogue import IDENTITY, Catalogue, IndexTerm
 from services.vault.custody import (
     EXTERNAL_ID,
     IndexValue,
@@ -33,6 +33,16 @@ def index_values(keys: PartyKeys, terms: Sequence[IndexTerm]) -> list[IndexValue
         for term in terms
     ]
     return list(dict.fromkeys(found))
+
+
+def indexed_fields(catalogue: Catalogue, classes: set[str]) -> list[str]:
+    """Return the fields of `classes` that have index entries."""
+    return [
+        field.name
+        for class_ in classes
+        for field in catalogue.fields_of(class_)
+        if field.searchable
+    ]
 
 
 def external_value(keys: PartyKeys, external_id: str) -> IndexValue:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from typing import Final, TypeVar
 from weakref import WeakValueDictionary
 
 from contracts.events import vault as vault_events
@@ -25,7 +25,7 @@ from services.vault.access import Access, Action, Attributes, Caller
 from services.vault.custody import DropReason, FiledConsent, FiledObjection
 from services.vault.errors import VaultError
 from services.vault.parties import bump_epoch
-from services.vault.records import applying
+from services.vault.records import applying, conflicts
 from services.vault.records.errors import EtagRequired, RecordNotFound, RolledBack
 from services.vault.records.items import BatchItem, BatchResult
 from services.vault.records.once import Once
@@ -34,7 +34,7 @@ from services.vault.records.writing import Prepared, Writing
 
 MAX_ATTEMPTS: Final = 20  # how often a change is prepared again after another's
 
-Filing = Callable[[Tx, Caller, str, str], EventRef]
+F = TypeVar("F", FiledConsent, FiledObjection)
 
 
 class Records:
@@ -59,7 +59,8 @@ class Records:
 
         Raises:
             RecordExists: It exists, and `must_be_new`.
-            HandedOver, ValueTaken: A unique value belongs to another record.
+            HandedOver, ValueTaken: A unique value belongs to another record; logged.
+            AuditUnavailable: That refusal cannot be logged.
             DocumentRefused, ContentRefused, FieldUnparsable: Not as the catalogue
                 allows.
             AccessRefused, PurposeMissing, PurposeNotGiven: Not allowed.
@@ -83,8 +84,10 @@ class Records:
 
         Raises:
             PurposeMissing, PurposeNotGiven, AuditUnavailable: For all items alike.
+            ContentRefused: Two items share a unique value or a number.
         """
         caller = await self._access.caller(principal, purpose, Action.CREATE)
+        await self._writing.require_distinct(caller, [item.content for item in items])
         if all_or_none:
             return await self._all_or_none(caller, items)
         return list(await asyncio.gather(*(self._one(caller, i) for i in items)))
@@ -110,7 +113,7 @@ class Records:
         if if_match is None:
             raise EtagRequired
         caller = await self._access.caller(principal, purpose, Action.PATCH)
-        return await self._change(caller, id_, change, if_match)
+        return await self._change(caller, Action.PATCH, id_, change, if_match)
 
     async def append(
         self,
@@ -129,7 +132,7 @@ class Records:
             As `patch`, without etag.
         """
         caller = await self._access.caller(principal, purpose, Action.APPEND)
-        return await self._change(caller, id_, change, None, once)
+        return await self._change(caller, Action.APPEND, id_, change, once=once)
 
     async def erase(
         self,
@@ -172,15 +175,11 @@ class Records:
         """File a consent or its withdrawal; a withdrawal counts until the turn.
 
         Raises:
+            ContentRefused: Its recipient, a class or a purpose is unknown.
             RecordNotFound: Absent, foreign or pending.
         """
-        return await self._file(
-            principal,
-            id_,
-            lambda tx, caller, record, alias: applying.file_consent(
-                tx, caller, record, alias, filed
-            ),
-        )
+        await self._writing.require_known(principal.party, consents=[filed])
+        return await self._file(principal, id_, applying.file_consent, filed)
 
     async def file_objection(
         self, principal: Principal, id_: str, filed: FiledObjection
@@ -188,26 +187,28 @@ class Records:
         """File an objection or its withdrawal; it counts until the turn.
 
         Raises:
+            ContentRefused: Its recipient is unknown.
             RecordNotFound: Absent, foreign or pending.
         """
-        return await self._file(
-            principal,
-            id_,
-            lambda tx, caller, record, alias: applying.file_objection(
-                tx, caller, record, alias, filed
-            ),
-        )
+        await self._writing.require_known(principal.party, objections=[filed])
+        return await self._file(principal, id_, applying.file_objection, filed)
 
     # --- private -------------------------------------------------------------------
 
-    async def _file(self, principal: Principal, id_: str, filing: Filing) -> EventRef:
+    async def _file(
+        self,
+        principal: Principal,
+        id_: str,
+        filing: Callable[[Tx, Caller, str, str, F], EventRef],
+        filed: F,
+    ) -> EventRef:
         caller = await self._access.filer(principal)
 
         def file(tx: Tx) -> EventRef:
             record = custody.find_record(tx.connection, caller.party, id_)
             if record is None:
                 raise RecordNotFound
-            return filing(tx, caller, id_, record.alias)
+            return filing(tx, caller, id_, record.alias, filed)
 
         return await self._changes.write(file, _locks(caller.party, id_))
 
@@ -226,22 +227,39 @@ class Records:
         name = f"{caller.party}//{new.external_id}"
         if new.external_id is None:
             name = f"{caller.party}//{id(new)}"
-        return await self._attempt(prepare, name, once)
+        return await self._attempt(caller, Action.CREATE, prepare, name, once)
 
     async def _change(
         self,
         caller: Caller,
+        action: Action,
         id_: str,
         change: RecordContent,
-        if_match: int | None,
+        if_match: int | None = None,
         once: Once | None = None,
     ) -> Written:
         async def prepare() -> Prepared:
             return await self._writing.prepare_change(caller, id_, change, if_match)
 
-        return await self._attempt(prepare, f"{caller.party}/{id_}", once)
+        name = f"{caller.party}/{id_}"
+        return await self._attempt(caller, action, prepare, name, once)
 
     async def _attempt(
+        self,
+        caller: Caller,
+        action: Action,
+        prepare: Callable[[], Awaitable[Prepared]],
+        name: str,
+        once: Once | None,
+    ) -> Written:
+        """Write; what a refusal tells of another record is in the log before."""
+        try:
+            return await self._write(prepare, name, once)
+        except VaultError as error:
+            await conflicts.trace(self._access, caller, action, error)
+            raise
+
+    async def _write(
         self,
         prepare: Callable[[], Awaitable[Prepared]],
         name: str,
@@ -299,13 +317,14 @@ class Records:
                 except (VaultError, Refusal) as error:
                     errors[position] = error
             if errors:
-                return _rolled_back(items, errors)
+                return await self._rolled_back(caller, items, errors)
             try:
                 written = await self._write_all(prepared)
             except custody.FolioMoved:
                 continue
             except _ItemRefused as refused:
-                return _rolled_back(items, {refused.position: refused.error})
+                errors = {refused.position: refused.error}
+                return await self._rolled_back(caller, items, errors)
             return [
                 BatchResult(item.ref, one)
                 for item, one in zip(items, written, strict=True)
@@ -327,6 +346,16 @@ class Records:
         locks = [lock for one in prepared for lock in one.locks]
         return await self._changes.write(write, locks)
 
+    async def _rolled_back(
+        self, caller: Caller, items: Sequence[BatchItem], errors: dict[int, Exception]
+    ) -> list[BatchResult]:
+        for error in errors.values():
+            await conflicts.trace(self._access, caller, Action.CREATE, error)
+        return [
+            BatchResult(item.ref, error=errors.get(position) or RolledBack())
+            for position, item in enumerate(items)
+        ]
+
 
 class _ItemRefused(Exception):  # noqa: N818 - carries the item's own error
     """One item of an all-or-none batch was refused inside the transaction."""
@@ -335,15 +364,6 @@ class _ItemRefused(Exception):  # noqa: N818 - carries the item's own error
         super().__init__(position)
         self.position = position
         self.error = error
-
-
-def _rolled_back(
-    items: Sequence[BatchItem], errors: dict[int, Exception]
-) -> list[BatchResult]:
-    return [
-        BatchResult(item.ref, error=errors.get(position) or RolledBack())
-        for position, item in enumerate(items)
-    ]
 
 
 def _erase(tx: Tx, caller: Caller, id_: str, if_match: int | None) -> Erased:

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
 from services.chassis.body import Body, Day, Instant, Text
 from services.chassis.clock import milliseconds
-from services.vault.custody import FiledConsent, FiledObjection
+from services.vault.custody import OPT_IN, OPT_OUT, FiledConsent, FiledObjection
 from services.vault.records.items import BatchItem
 from services.vault.records.once import Once
 from services.vault.records.values import RecordContent
@@ -43,14 +44,24 @@ EntryList = Annotated[
 ]
 
 
+class ConsentKind(StrEnum):
+    """How a consent was asked for, or what the person opted in to or out of."""
+
+    SEPARATE = "separate"
+    BUNDLED = "bundled"
+    OPT_IN = OPT_IN
+    OPT_OUT = OPT_OUT
+
+
 class ConsentIn(Body):
     """A consent, or its withdrawal, as the person gave it.
 
-    `kind` `separate` is a consent to hand over; `optin` and `optout` name purposes
-    in `classes`.
+    `kind` `separate` is a consent to hand over, `bundled` one that was asked for with
+    something else and does not count; `optin` and `optout` name purposes in `classes`.
+    The recipient is an enrolled party: nothing but known names enters the log.
     """
 
-    kind: Annotated[str, Text(16, pattern=r"^[a-z][a-z_]*$")]
+    kind: ConsentKind
     recipient: PartyId
     classes: Annotated[list[ClassName], Field(min_length=1, max_length=64)]
     given_at: Instant
@@ -60,7 +71,7 @@ class ConsentIn(Body):
     def filed(self) -> FiledConsent:
         """Return the consent as a value."""
         return FiledConsent(
-            kind=self.kind,
+            kind=self.kind.value,
             recipient=self.recipient,
             classes=tuple(dict.fromkeys(self.classes)),
             given_at=milliseconds(self.given_at),

@@ -25,20 +25,27 @@ from services.vault.catalogue import (
     Form,
     IndexTerm,
 )
-from services.vault.custody import HeldFolio, IndexValue, StoredRecord
+from services.vault.custody import (
+    FiledConsent,
+    FiledObjection,
+    HeldFolio,
+    IndexValue,
+    StoredRecord,
+)
 from services.vault.custody.volumes import DOCUMENT_VOLUME, Volume
 from services.vault.keys.keyring import Keyring, PartyKeys
-from services.vault.records import applying, content
+from services.vault.records import applying, conflicts, content, rights
 from services.vault.records.applying import Sealed
 from services.vault.records.content import FolioContent, require_known
 from services.vault.records.errors import ContentRefused, RecordExists, RecordNotFound
 from services.vault.records.indexing import (
     external_value,
     index_values,
+    indexed_fields,
     require_number,
 )
 from services.vault.records.reading import open_held
-from services.vault.records.values import DEFAULT_BASIS, RecordContent, Written
+from services.vault.records.values import RecordContent, Written
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +88,31 @@ class Writing:
         self._new_id = new_id
         self._random_bytes = random_bytes
 
+    async def require_distinct(
+        self, caller: Caller, contents: Sequence[RecordContent]
+    ) -> None:
+        """Refuse records that share a unique value or a number among themselves.
+
+        Raises:
+            ContentRefused: Two do.
+        """
+        conflicts.require_distinct(await self._catalogues.of(caller.party), contents)
+
+    async def require_known(
+        self,
+        party: str,
+        *,
+        consents: Sequence[FiledConsent] = (),
+        objections: Sequence[FiledObjection] = (),
+    ) -> None:
+        """Refuse consents and objections that name what is not known.
+
+        Raises:
+            ContentRefused: See `rights.require_known`.
+        """
+        catalogue = await self._catalogues.of(party)
+        await rights.require_known(self._changes, catalogue, consents, objections)
+
     async def prepare_put(
         self, caller: Caller, new: RecordContent, *, must_be_new: bool = False
     ) -> Prepared:
@@ -91,6 +123,9 @@ class Writing:
             RecordExists: It exists, and `must_be_new`.
             As `prepare_create` and `prepare_change`.
         """
+        await self.require_known(
+            caller.party, consents=new.consents, objections=new.objections
+        )
         if new.external_id is not None:
             value = await self._external_value(caller, new.external_id)
             found = await self._changes.read(
@@ -162,6 +197,7 @@ class Writing:
         require_known(catalogue.classes, change)
         if change.tags is not None and change.tags == _known_tags(standing):
             change = replace(change, tags=None)
+        _require_forms(catalogue, change)
         await self._may_change(caller, standing, change)
         if if_match is not None and if_match != standing.record.etag:
             raise custody.EtagStale
@@ -179,7 +215,7 @@ class Writing:
             standing=standing,
             sealed=[self._seal(keys, id_, f, change, tags, standing) for f in folios],
             values=index_values(keys, terms),
-            indexed=_indexed(catalogue, {f.class_ for f in folios}),
+            indexed=indexed_fields(catalogue, {f.class_ for f in folios}),
             change=change,
             if_match=if_match,
             corrects=corrects,
@@ -255,8 +291,7 @@ class Writing:
     ) -> tuple[list[FolioContent], list[IndexTerm]]:
         folios: list[FolioContent] = []
         terms: list[IndexTerm] = []
-        for position, (class_, patch) in enumerate(change.documents.items()):
-            catalogue.require_form(class_, Form.DOCUMENT, "/documents", position)
+        for class_, patch in change.documents.items():
             held = standing.folios.get((class_, DOCUMENT_VOLUME))
             before = {} if held is None else open_held(keys, held)
             after = content.merge_patch(before, patch)
@@ -319,36 +354,15 @@ class Writing:
         held = None
         if standing is not None:
             held = standing.folios.get((folio.class_, folio.volume))
-        return Sealed(sealed, *_facts(folio, new, tags, held))
+        return Sealed(sealed, *applying.facts(folio, new, tags, held))
 
 
-def _facts(
-    folio: FolioContent,
-    new: RecordContent,
-    tags: Sequence[str],
-    held: HeldFolio | None,
-) -> tuple[custody.FolioFactsRow, custody.CustodyTerms]:
-    """Return a version's facts and terms; what the folio had stays unless renewed."""
-    basis = new.basis.get(folio.class_)
-    retention = new.retention.get(folio.class_)
-    if held is not None:
-        basis = basis or held.basis
-        retention = retention or held.retention
-    basis = basis or DEFAULT_BASIS
-    facts = custody.FolioFactsRow(
-        basis=basis,
-        last_activity=folio.last_activity,
-        retention=retention,
-        tags=tags,
-        entries=folio.entries,
-        size=folio.size,
-    )
-    if held is None:
-        return facts, custody.CustodyTerms(basis, retention=retention)
-    agreed = held.terms
-    return facts, custody.CustodyTerms(
-        basis, agreed.purposes, agreed.denied_purposes, retention
-    )
+def _require_forms(catalogue: Catalogue, change: RecordContent) -> None:
+    """Refuse unknown classes before a denial could name them in the log."""
+    for position, class_ in enumerate(change.documents):
+        catalogue.require_form(class_, Form.DOCUMENT, "/documents", position)
+    for position, class_ in enumerate(change.entries):
+        catalogue.require_form(class_, Form.ENTRIES, "/entries", position)
 
 
 def _known_tags(standing: Standing) -> tuple[str, ...]:
@@ -375,15 +389,6 @@ def _tags(
     if change.tags and not folios and not standing.folios:
         raise ContentRefused("/tags", "tags", "need a document or an entry")
     return change.tags
-
-
-def _indexed(catalogue: Catalogue, classes: set[str]) -> list[str]:
-    return [
-        field.name
-        for class_ in classes
-        for field in catalogue.fields_of(class_)
-        if field.searchable
-    ]
 
 
 def _locks(party: str, record: str, values: Sequence[IndexValue]) -> list[Lock]:

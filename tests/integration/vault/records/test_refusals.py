@@ -153,12 +153,13 @@ async def test_a7_a_tag_in_an_address_is_no_space(shop: Shop) -> None:
 
 
 async def test_a_batch_tells_each_item_its_own(shop: Shop) -> None:
-    await shop.seller.create(person(1))
+    for number in (1, 3):
+        await shop.seller.create(person(number))
     items = [
         {"ref": "good", "record": person(2)},
         {"ref": "twice", "record": {**person(1), "external_id": "C-other"}},
         {"ref": "wrong", "record": {"documents": {"basic": {"nickname": "x"}}}},
-        {"ref": "again", "record": person(1)},
+        {"ref": "again", "record": person(3)},
     ]
     answer = await shop.seller.send("POST", "/v1/records:batch", {"items": items})
     assert answer.status_code == 207

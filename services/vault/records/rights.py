@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a filed consent or objection may name: nothing that is not known already.
+
+Both stand in the log with all they name, and the log is never erased. So each name in
+them is one of this installation or of the catalogues: free text never gets there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from contracts.purposes import Purpose
+from services.chassis.journal import Journal
+from services.vault.catalogue import Catalogue
+from services.vault.custody import OPT_IN, OPT_OUT, FiledConsent, FiledObjection
+from services.vault.parties import are_enrolled
+from services.vault.records.errors import ContentRefused
+
+_PURPOSES: Final = frozenset(purpose.value for purpose in Purpose)
+
+
+async def require_known(
+    changes: Journal,
+    catalogue: Catalogue,
+    consents: Iterable[FiledConsent],
+    objections: Iterable[FiledObjection],
+) -> None:
+    """Refuse consents and objections that name what is not known.
+
+    Args:
+        changes: Where the parties are enrolled.
+        catalogue: The filing party's: a consent names its classes, an opt-in or
+            opt-out names purposes.
+        consents: Those to be filed.
+        objections: Those to be filed; without recipient they are about everybody.
+
+    Raises:
+        ContentRefused: A class, purpose or recipient is unknown; names the member.
+    """
+    recipients = {one.recipient for one in objections if one.recipient}
+    for consent in consents:
+        known = _PURPOSES if consent.kind in {OPT_IN, OPT_OUT} else catalogue.classes
+        if any(name not in known for name in consent.classes):
+            raise ContentRefused("/classes", "unknown", "names an unknown one")
+        recipients.add(consent.recipient)
+    if recipients and not await changes.read(
+        lambda c: all(are_enrolled(c, party, ()) for party in recipients)
+    ):
+        raise ContentRefused("/recipient", "unknown", "is no enrolled party")
