@@ -208,6 +208,8 @@ class Supervisor:
         Raises:
             StartFailed: One did not become ready in time; all are stopped again.
         """
+        if self._crashes:  # an armed part may end before it is ready: revive it
+            self._start_watching()
         try:
             for part in self._parts.values():
                 self._spawn(part)
@@ -215,8 +217,8 @@ class Supervisor:
         except StartFailed:
             self.stop()
             raise
-        self._watcher = threading.Thread(target=self._watch, daemon=True)
-        self._watcher.start()
+        if self._watcher is None:
+            self._start_watching()
 
     def stop(self) -> None:
         """Stop every process in reverse order, gently, then by force."""
@@ -291,6 +293,10 @@ class Supervisor:
             self._await_ready(part)
 
     # --- private -----------------------------------------------------------
+
+    def _start_watching(self) -> None:
+        self._watcher = threading.Thread(target=self._watch, daemon=True)
+        self._watcher.start()
 
     def _spawn(self, part: Part) -> None:
         log = (self.place.state / "logs" / f"{part.name}.log").open("ab")
