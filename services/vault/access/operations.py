@@ -188,11 +188,22 @@ class Access:
             AccessRefused: Always, unless the denial cannot be logged.
             AuditUnavailable: The denial cannot be logged.
         """
-        reason = outcome.reason if isinstance(outcome, Denied) else GAP
-        if isinstance(outcome, Gap):
-            self.metrics.policy_gap.inc()
+        reason = self._reason(outcome)
         event = await self._denied(caller, action, reason, record, classes)
         raise AccessRefused(reason, event)
+
+    def denial(
+        self, caller: Caller, action: Action, outcome: Denied | Gap, record: str
+    ) -> EventDraft:
+        """Count a denial of one record among several; return its event to append.
+
+        Args:
+            caller: Who asked.
+            action: What for.
+            outcome: The decision.
+            record: The record's alias.
+        """
+        return self._denial(caller, action, self._reason(outcome), record)
 
     async def deny(self, caller: Caller, action: Action, reason: str) -> EventRef:
         """Log and count a denial that is no decision of policy; return its event.
@@ -256,6 +267,12 @@ class Access:
         except DatabaseError as exc:
             raise AuditUnavailable from exc
 
+    def _reason(self, outcome: Denied | Gap) -> str:
+        if isinstance(outcome, Gap):
+            self.metrics.policy_gap.inc()
+            return GAP
+        return outcome.reason
+
     async def _denied(
         self,
         caller: Caller,
@@ -264,6 +281,18 @@ class Access:
         record: str | None = None,
         classes: Sequence[str] = (),
     ) -> EventRef:
+        return await self.append(
+            [self._denial(caller, action, reason, record, classes)]
+        )
+
+    def _denial(
+        self,
+        caller: Caller,
+        action: Action,
+        reason: str,
+        record: str | None,
+        classes: Sequence[str] = (),
+    ) -> EventDraft:
         self.metrics.denied.labels(reason).inc()
         event = vault_events.AccessDenied.model_validate(
             {
@@ -276,7 +305,7 @@ class Access:
                 "policy": self.policy_version,
             }
         )
-        return await self.append([event.draft(caller.party)])
+        return event.draft(caller.party)
 
 
 def in_pages(aliases: Sequence[str]) -> list[list[str]]:

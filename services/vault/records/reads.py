@@ -30,11 +30,12 @@ from services.vault.custody import HistoryRow, StoredRecord
 from services.vault.keys.blind_index import index_value
 from services.vault.keys.keyring import Keyring, KeyVersion, PartyKeys
 from services.vault.parties import epoch
-from services.vault.records import reading
+from services.vault.records import gathering, reading
 from services.vault.records.cursor import open_cursor, seal_cursor
 from services.vault.records.errors import ClassUnknown, RecordNotFound
+from services.vault.records.gathering import Resolved
 from services.vault.records.indexing import external_value
-from services.vault.records.reading import Held, Refused, Shown, open_held
+from services.vault.records.reading import Refused, Shown, open_held
 
 LIST: Final = "records"
 HISTORY: Final = "history"
@@ -201,32 +202,40 @@ class Reads:
     ) -> tuple[list[tuple[str | None, str | None]], EventRef]:
         """Return (record, alias) for each record, then for each alias.
 
-        What is absent or another party's has None in the unknown half.
+        What is absent or another party's has None in the unknown half, and so has what
+        policy does not let the caller resolve; each such denial is logged.
 
         Raises:
             As `read`.
         """
         caller = await self._access.caller(principal, purpose, Action.RESOLVE)
         await self._allow(caller, Action.RESOLVE, [IDENTITY])
+        catalogue = await self._catalogues.of(caller.party)
 
-        def gather(connection: Any) -> Found:
-            by_record = custody.aliases_of(connection, caller.party, records)
-            by_alias = custody.records_of(connection, caller.party, aliases)
-            pairs: list[tuple[str | None, str | None]] = [
-                *((record, by_record.get(record)) for record in records),
-                *((by_alias.get(alias), alias) for alias in aliases),
-            ]
-            named = sorted({*by_record.values(), *by_alias})
-            return Found(epoch(connection, caller.party), pairs, named)
+        def gather(connection: Any) -> Resolved:
+            return gathering.resolve(
+                connection, self._access, caller, catalogue, records, aliases
+            )
 
         found, event = await self._access.traced(
             caller,
             lambda: self._changes.read(gather),
-            lambda f: [self._resolved(caller, page) for page in in_pages(f.aliases)],
+            lambda f: [
+                *self._denials(caller, f.refused),
+                *(self._resolved(caller, page) for page in in_pages(f.aliases)),
+            ],
         )
         return list(found.answers), event
 
     # --- private -------------------------------------------------------------------
+
+    def _denials(
+        self, caller: Caller, refused: Mapping[str, Refused]
+    ) -> list[EventDraft]:
+        return [
+            self._access.denial(caller, Action.RESOLVE, one.outcome, alias)
+            for alias, one in sorted(refused.items())
+        ]
 
     async def _judged(
         self,
@@ -236,20 +245,9 @@ class Reads:
         catalogue: Catalogue,
         action: Action,
     ) -> Shown:
-        def gather(connection: Any) -> Held | None:
-            record = custody.find_record(connection, caller.party, id_)
-            if record is None:
-                return None
-            return Held(
-                record,
-                custody.held_folios(connection, caller.party, id_, classes),
-                custody.consents_of(connection, caller.party, id_),
-                custody.objections_of(connection, caller.party, id_),
-                custody.is_handed_over(connection, caller.party, id_),
-                epoch(connection, caller.party),
-            )
-
-        held = await self._changes.read(gather)
+        held = await self._changes.read(
+            lambda c: gathering.held(c, caller.party, id_, classes)
+        )
         if held is None:
             raise RecordNotFound
         found = reading.judge(self._access, caller, action, held, classes, catalogue)

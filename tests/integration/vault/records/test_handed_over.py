@@ -261,3 +261,46 @@ async def test_a_corrected_or_erased_mistake_is_never_handed_over(shop: Shop) ->
     assert (await shop.seller.read(ids[0])).status_code == 200
     reasons = [e.data["reason"] for e in await shop.vault.events("folio.dropped")]
     assert reasons == ["corrected", "erased"]
+
+
+async def test_after_the_turn_the_sellers_aliases_resolve_for_the_law_only(
+    shop: Shop,
+) -> None:
+    gone, kept = [await shop.seller.create(one) for one in (JANE, person(2))]
+    officer = await shop.officer("seller", OfficerRole.COMPLIANCE)
+
+    async def resolve(purpose: str, aliases: list[str]) -> list[dict[str, str | None]]:
+        body = {"records": [gone, kept], "aliases": aliases}
+        answer = await officer.send(
+            "POST", "/v1/aliases:resolve", body, keyturn_purpose=purpose
+        )
+        assert answer.status_code == 200, answer.text
+        items: list[dict[str, str | None]] = answer.json()["items"]
+        return items
+
+    before = await resolve("data_quality", [])
+    names = [str(one["alias"]) for one in before]
+    assert [one["record"] for one in await resolve("data_quality", names)] == [
+        gone,
+        kept,
+        gone,
+        kept,
+    ]
+    await handed_over(shop, gone)
+    assert await resolve("data_quality", names) == [
+        {"record": gone, "alias": None},
+        {"record": kept, "alias": names[1]},
+        {"record": None, "alias": names[0]},
+        {"record": kept, "alias": names[1]},
+    ]
+    [denied] = await shop.vault.events("access.denied")
+    assert (denied.data["action"], denied.data["reason"]) == ("resolve", "restricted")
+    assert denied.data["record"] == names[0]
+    resolved = (await shop.vault.events("aliases.resolved"))[-1]
+    assert resolved.data["records"] == [names[1]]
+    assert await resolve("legal_obligation", names) == [
+        {"record": gone, "alias": names[0]},
+        {"record": kept, "alias": names[1]},
+        {"record": gone, "alias": names[0]},
+        {"record": kept, "alias": names[1]},
+    ]
