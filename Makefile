@@ -22,7 +22,7 @@ LIMIT ?=
 #: Evidence for `make verify-strangers`.
 DIR ?= build/demo/evidence
 #: Tests to run: `make test T=tests/unit`; in how many processes.
-T ?= tests
+T ?= tests --ignore=tests/crash --ignore=tests/browser
 JOBS ?= 2
 PYTEST_EXTRA ?=
 PYTEST := $(BIN)/pytest -n $(JOBS) --dist loadgroup --timeout 300 $(PYTEST_EXTRA)
@@ -47,9 +47,13 @@ demo: $(STAMP) ## The demonstration on fresh state under build/demo/, then stop;
 test: $(STAMP) ## All tests on the embedded default (SQLite, embedded broker)
 	$(PYTEST) $(T)
 
+.PHONY: test-crash
+test-crash: $(STAMP) ## Kill processes at every labelled point of a handover; bad days (several minutes)
+	$(PYTEST) tests/crash
+
 .PHONY: test-scaled
 test-scaled: $(STAMP) ## Integration and end-to-end tests and the demonstration on PostgreSQL and Apache Kafka
-	$(PY) -m deploy.worlds run --dir $(WORLD) -- bash -c '$(PYTEST) -m "postgres or kafka" tests/integration tests/attack tests/crash tests/contract tests/e2e && $(PY) -m deploy.demo once --scaled --dir build/demo-scaled $(LIMITED)'
+	$(PY) -m deploy.worlds run --dir $(WORLD) -- bash -c '$(PYTEST) -m "postgres or kafka" tests/integration tests/attack tests/crash tests/e2e && $(PY) -m deploy.demo once --scaled --dir build/demo-scaled $(LIMITED)'
 
 .PHONY: test-browser
 test-browser: $(STAMP) ## The API pages and the report page in a real Chromium without internet
