@@ -42,8 +42,8 @@ class Operation:
         """The scopes it needs; None if it is public."""
         if not (security := self.item.get("security")):
             return None
-        # A pasted token is the same token; only OAuth 2 has a place for scopes.
-        return [scope for one in security for scope in one.get("keyturn", ())]
+        # Only OAuth 2 has a place for scopes; a pasted token has none.
+        return [s for one in security for s in one.get("keyturn", ())]
 
     @property
     def media_type(self) -> str | None:
