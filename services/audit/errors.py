@@ -33,11 +33,5 @@ class EventNotFound(AuditError):  # noqa: N818
     problem = problems.NOT_FOUND
 
 
-class WholeLogDenied(AuditError):  # noqa: N818
-    """Entry bundles hold every party's events; a party sees its own only."""
-
-    problem = problems.DENIED
-
-
 class SourcesMalformed(AuditError):  # noqa: N818
     """`sources.json` is missing or not what `init` wrote."""

@@ -78,6 +78,14 @@ def test_every_guarded_operation_refuses_a_token_that_is(site: Site, kind: str) 
     assert asked == sum(row.right is not None for row in rows().values())
 
 
+def test_no_shared_cache_may_keep_what_needs_a_token(site: Site) -> None:
+    for operation in operations(site):
+        if operation.scopes is not None and operation.method == "GET":
+            answer = send(site, operation, rows()[operation.name].right)
+            kept = answer.headers["cache-control"]
+            assert "public" not in kept, (operation.name, kept)
+
+
 def test_the_refusals_can_fail(site: Site) -> None:
     # The same forged claims, signed by the issuer's own key, do open the door.
     good = sign_access_token(_claims(site), site.vault.rooms.issuer._key)

@@ -76,11 +76,14 @@ def router(log: Log, *, public_log: bool) -> StrictRouter:
     @api.get(
         "/tile/entries/{place:path}",
         dependencies=[require(Scope.AUDIT_MONITOR)],
+        response_class=Response,
+        responses=_bytes(OCTETS),
         summary="An entry bundle: every party's events, so it needs audit:monitor",
     )
     async def read_bundle(place: str) -> Response:
         octets = _file(log, f"tile/entries/{place}")
-        return Response(octets, media_type=OCTETS, headers=IMMUTABLE)
+        # `public` would let a shared cache answer whoever has no token.
+        return Response(octets, media_type=OCTETS, headers=PRIVATE)
 
     @api.get(
         "/tile/{level}/{place:path}",
