@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Final
 
 MAX_EVENT_BYTES: Final = 48 * 1024  # a tlog entry holds 65,535 bytes; we stay below
@@ -112,20 +110,9 @@ def canonical_json(value: Any) -> bytes:
     ).encode()
 
 
-def leaf_hash(event: bytes) -> bytes:
-    """Return the 32-byte leaf hash: SHA-256(0x00 || event). RFC 6962 §2.1."""
-    return hashlib.sha256(b"\x00" + event).digest()
-
-
 def source_urn(installation: str, service: str) -> str:
     """Return the CloudEvents `source` of a service of an installation."""
     return f"urn:keyturn:{installation}:{service}"
-
-
-def format_time(moment: datetime) -> str:
-    """Return RFC 3339 in UTC with milliseconds, as every event carries it."""
-    utc = moment.astimezone(UTC)
-    return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z"
 
 
 def encode(  # noqa: PLR0913 - the attributes of the document, one each

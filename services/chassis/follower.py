@@ -22,7 +22,7 @@ from contracts.log.errors import LogError
 from contracts.log.merkle import CompactRange
 from contracts.log.note import NoteVerifier
 from services.chassis import outbox
-from services.chassis.clock import Clock
+from services.chassis.clock import Clock, milliseconds
 from services.chassis.crashpoints import CRASH_POINTS
 from services.chassis.database import DatabaseError, Tx
 from services.chassis.journal import Journal
@@ -187,7 +187,7 @@ class Follower:
         self, tx: Tx, edge: CompactRange, note: bytes, upto: dict[str, int]
     ) -> None:
         outbox.receipt(tx, self._journal.tables, upto)
-        now_ms = int(self._clock.now().timestamp() * 1000)
+        now_ms = milliseconds(self._clock.now())
         outbox.trim(tx, self._journal.tables, now_ms - self._horizon_ms)
         table = self._journal.tables.pin
         values = {"size": edge.size, "edge": edge.to_bytes(), "checkpoint": note}

@@ -33,6 +33,8 @@ from contracts.events import envelope
 from contracts.events.head import Head
 from contracts.events.lane import LaneClosed, LaneOpened
 from contracts.events.payload import EventDraft
+from contracts.log import merkle
+from services.chassis.clock import milliseconds, rfc3339
 from services.chassis.database import Fenced
 
 
@@ -180,7 +182,7 @@ class LaneWriter:
         raw = envelope.encode(
             source=self.source.urn,
             type_=draft.type,
-            time=envelope.format_time(now),
+            time=rfc3339(now),
             classification=draft.classification,
             lane=lane.id,
             seq=lane.seq + 1,
@@ -189,7 +191,7 @@ class LaneWriter:
             data=draft.data,
         )
         lane.seq += 1
-        lane.leaf = envelope.leaf_hash(raw)
+        lane.leaf = merkle.leaf_hash(raw)
         for item in parties:
             lane.pseqs[item.party] = item.pseq
             lane.touched.add(item.party)
@@ -225,7 +227,7 @@ class LaneWriter:
 
     def begin(self, connection: Connection, now: datetime) -> None:
         """Open a lane if none is open; its `lane.opened` is the group's first event."""
-        self._now = int(now.timestamp() * 1000)
+        self._now = milliseconds(now)
         if self._lane is None:
             self._lane = self._open(connection, now)
 

@@ -56,7 +56,7 @@ class Lane:
             parties=[envelope.PartySeq(p, self.pseqs[p]) for p in draft.parties],
             data=draft.data,
         )
-        self.leaf = envelope.leaf_hash(raw)
+        self.leaf = merkle.leaf_hash(raw)
         return raw
 
     def open(self, before: "Lane | None" = None) -> bytes:
@@ -140,7 +140,7 @@ def write_heads(directory: Path, entries: Sequence[bytes]) -> None:
         ends[event.lane] = event
     items = []
     for event in ends.values():
-        head = Head("demo", event.lane, event.seq, envelope.leaf_hash(event.raw))
+        head = Head("demo", event.lane, event.seq, merkle.leaf_hash(event.raw))
         signature = head.sign(SOURCE_KEYS[event.service])
         items.append(
             {

@@ -12,6 +12,7 @@ from typing import Any
 
 from contracts.events import envelope
 from contracts.events.envelope import EventMalformed
+from contracts.log import merkle
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ def read(raw: bytes) -> Parked | None:
         return _read_place(raw)
     return Parked(
         raw=raw,
-        leaf=envelope.leaf_hash(raw),
+        leaf=merkle.leaf_hash(raw),
         lane=event.lane,
         seq=event.seq,
         prev=event.prev,
@@ -107,7 +108,7 @@ def _read_place(raw: bytes) -> Parked | None:
         return None
     return Parked(
         raw=raw,
-        leaf=envelope.leaf_hash(raw),
+        leaf=merkle.leaf_hash(raw),
         lane=lane,
         seq=seq,
         prev=leaf,

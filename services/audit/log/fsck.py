@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from contracts.events.envelope import leaf_hash
 from contracts.events.head import Head
 from contracts.log.checkpoint import Checkpoint, open_checkpoint
 from contracts.log.edge import TileEdge
 from contracts.log.errors import LogError
+from contracts.log.merkle import leaf_hash
 from contracts.log.note import NoteVerifier
 from contracts.log.tiles import TILE_WIDTH, BundleId, TileId, encode_bundle
 from services.audit.log import store

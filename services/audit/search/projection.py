@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 from typing import Final
 
-from contracts.events.envelope import leaf_hash
+from contracts.log.merkle import leaf_hash
 from services.audit.log.reading import Leaf, LogReadings
 from services.audit.search import store
 from services.audit.search.store import Progress

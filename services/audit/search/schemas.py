@@ -10,7 +10,8 @@ from typing import Annotated, Any
 from fastapi import Path, Query
 from pydantic import BaseModel
 
-from contracts.events.envelope import EventMalformed, leaf_hash, parse
+from contracts.events.envelope import EventMalformed, parse
+from contracts.log.merkle import leaf_hash
 from services.audit.log.reading import Leaf
 from services.audit.search.operations import Found, sees
 from services.audit.search.store import Wanted

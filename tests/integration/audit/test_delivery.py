@@ -11,6 +11,7 @@ import pytest
 
 from contracts.events import envelope
 from contracts.events.head import KAFKA_HEADER, Head
+from contracts.log import merkle
 from services.chassis import outbox
 from services.chassis.bus import Message, Publisher
 from services.chassis.outbox import OutboxRow
@@ -129,9 +130,9 @@ async def test_forged_events_reach_no_leaf(house: House) -> None:
             data={"salt": salt},
         )
 
-    bare = forged(5, envelope.leaf_hash(rows[-1].event))
+    bare = forged(5, merkle.leaf_hash(rows[-1].event))
     other = forged(1, b"", "ef" * 16)
-    head = Head(INSTALLATION, "ef" * 16, 1, envelope.leaf_hash(other))
+    head = Head(INSTALLATION, "ef" * 16, 1, merkle.leaf_hash(other))
     await house.start()
     await send(
         house,
@@ -162,7 +163,7 @@ async def test_a_second_event_under_a_verified_head_is_fork_evidence(
     lane, last = rows[-1].lane, rows[-1].seq
     second = rows[-1].event.replace(b'"crm"', b'"erp"')
     assert second != rows[-1].event
-    head = Head(INSTALLATION, lane, last, envelope.leaf_hash(second))
+    head = Head(INSTALLATION, lane, last, merkle.leaf_hash(second))
     await send(house, [message(second, head.sign(VAULT_KEY))] * 3)
     await house.until(lambda: house.alerts() == [("fork", lane, last)])
     await house.vault.write(5)
@@ -189,7 +190,7 @@ async def test_a_chain_about_another_past_is_fork_evidence(house: House) -> None
         parties=(),
         data={},
     )
-    head = Head(INSTALLATION, lane, last + 1, envelope.leaf_hash(next_))
+    head = Head(INSTALLATION, lane, last + 1, merkle.leaf_hash(next_))
     await send(house, [message(next_, head.sign(VAULT_KEY))])
     await house.until(lambda: house.alerts() == [("fork", lane, last + 1)])
     assert next_ not in await house.check_log()
@@ -249,12 +250,12 @@ async def test_an_unreadable_event_under_a_head_is_a_leaf_and_an_alert(
         {
             "lane": lane,
             "seq": 4,
-            "prev": base64.b64encode(envelope.leaf_hash(rows[-1].event)).decode(),
+            "prev": base64.b64encode(merkle.leaf_hash(rows[-1].event)).decode(),
             "specversion": "2.0",
             "id": f"{lane}/4",
         }
     )
-    head = Head(INSTALLATION, lane, 4, envelope.leaf_hash(future)).sign(VAULT_KEY)
+    head = Head(INSTALLATION, lane, 4, merkle.leaf_hash(future)).sign(VAULT_KEY)
     house.vault.reachable = False
     await house.start()
     await send(house, [message(future, head)])

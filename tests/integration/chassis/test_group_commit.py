@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from contracts.events import envelope
 from contracts.events.head import Head
 from contracts.events.payload import EventDraft
+from contracts.log import merkle
 from services.chassis import outbox
 from services.chassis.database import CommitUnknown, Fenced, Lock, LockKind
 from tests.integration.chassis.conftest import SOURCE, World
@@ -45,7 +46,7 @@ def check_lanes(world: World, journal) -> int:
         for row in rows:
             event = envelope.parse(row.event)
             assert event.prev == prev
-            prev = envelope.leaf_hash(row.event)
+            prev = merkle.leaf_hash(row.event)
             for party in event.parties:
                 assert party.pseq == pseqs.get(party.party, 0) + 1
                 pseqs[party.party] = party.pseq

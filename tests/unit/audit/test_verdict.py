@@ -7,6 +7,7 @@ from nacl.signing import SigningKey
 
 from contracts.events import envelope
 from contracts.events.head import Head
+from contracts.log import merkle
 from services.audit.intake.verdict import Verdict
 from services.audit.log.arrivals import Position
 
@@ -37,12 +38,12 @@ def chain(
             data={"salt": salt},
         )
         events.append(raw)
-        prev = envelope.leaf_hash(raw)
+        prev = merkle.leaf_hash(raw)
     return events
 
 
 def head_of(events: list[bytes], lane: str = LANE) -> Head:
-    return Head(INSTALLATION, lane, len(events), envelope.leaf_hash(events[-1]))
+    return Head(INSTALLATION, lane, len(events), merkle.leaf_hash(events[-1]))
 
 
 def offer_head(verdict: Verdict, events: list[bytes], service: str = "vault") -> bool:
@@ -128,7 +129,7 @@ def test_an_unreadable_event_under_a_head_is_integrated_byte_for_byte() -> None:
         {
             "lane": LANE,
             "seq": 2,
-            "prev": __import__("base64").b64encode(envelope.leaf_hash(first)).decode(),
+            "prev": __import__("base64").b64encode(merkle.leaf_hash(first)).decode(),
             "specversion": "9.9",
         }
     )
@@ -142,7 +143,7 @@ def test_an_unreadable_event_under_a_head_is_integrated_byte_for_byte() -> None:
 def test_what_is_integrated_is_not_parked_again() -> None:
     events = chain(4)
     verdict = Verdict(INSTALLATION, verify)
-    verdict.place(LANE, "vault", Position(2, envelope.leaf_hash(events[1])))
+    verdict.place(LANE, "vault", Position(2, merkle.leaf_hash(events[1])))
     for raw in events:
         verdict.offer("vault", raw)
     assert verdict.parked == 2

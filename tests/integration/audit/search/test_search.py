@@ -7,8 +7,9 @@ import pytest
 
 from contracts.events import transfer as transfer_events
 from contracts.events import vault as vault_events
-from contracts.events.envelope import canonical_json, leaf_hash, parse
+from contracts.events.envelope import canonical_json, parse
 from contracts.log.checkpoint import open_checkpoint
+from contracts.log.merkle import leaf_hash
 from contracts.log.proof import TlogProof
 from contracts.scopes import Scope
 from tests.fakes.evidence import SIGNER, Lane

@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from contracts.events import envelope
 from contracts.events.head import Head
+from contracts.log import merkle
 from contracts.scopes import Scope
 from services.chassis import telemetry
 from services.chassis.auth import public_routes
@@ -62,10 +62,8 @@ async def test_audit_reads_every_lane_with_its_signed_head(house: House) -> None
             rows = page.json()["events"]
             assert [row["seq"] for row in rows] == list(range(1, head["seq"] + 1))
             last = base64.b64decode(rows[-1]["event"])
-            assert head["leaf_hash"] == f"sha256:{envelope.leaf_hash(last).hex()}"
-            signed = Head(
-                house.installation, lane, head["seq"], envelope.leaf_hash(last)
-            )
+            assert head["leaf_hash"] == f"sha256:{merkle.leaf_hash(last).hex()}"
+            signed = Head(house.installation, lane, head["seq"], merkle.leaf_hash(last))
             assert signed.verifies(base64.b64decode(rows[-1]["head"]), key)
             some = await vault.http.get(
                 "/v1/outbox", params={"lane": lane, "from": 1, "to": 1}, headers=audit
