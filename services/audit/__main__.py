@@ -47,23 +47,11 @@ def main() -> int:
         elif command == "migrate":
             migrate(settings)
         else:
-            _serve(settings)
+            run(create_app(settings), settings)
     except REFUSALS as refused:
         print(refused, file=sys.stderr)
         return 1
     return 0
-
-
-def _serve(settings: AuditSettings) -> None:
-    """Serve until told to end. Raises what refused the start."""
-    app = create_app(settings)
-    try:
-        run(app, settings)
-    finally:
-        # A refusal during the start ends the server by SystemExit, without a word.
-        refused: Exception | None = app.state.run.refused
-        if refused is not None:
-            raise refused
 
 
 def _fsck(settings: AuditSettings) -> int:

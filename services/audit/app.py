@@ -17,7 +17,6 @@ from fastapi import FastAPI
 
 from contracts.events.topics import TOPICS
 from contracts.log.tiles import tile_path
-from services.audit.errors import AuditError
 from services.audit.intake.operations import Intake
 from services.audit.intake.sources import SourceClient, SourceKeys
 from services.audit.log.files import CHECKPOINT, FileMissing, TileFiles
@@ -40,7 +39,7 @@ from services.chassis.follower import LogUnreachable
 from services.chassis.key_files import private_directory, read_private
 from services.chassis.serve import create_service_app
 from services.chassis.settings import Secret
-from services.chassis.slots import SlotTaken, hold_slot
+from services.chassis.slots import hold_slot
 from services.chassis.telemetry import Metrics
 from services.chassis.upkeep import Upkeep, broker_address
 
@@ -129,7 +128,6 @@ class _Run:
         self._settings = opening.settings
         self._clock = clock
         self.metrics = metrics
-        self.refused: Exception | None = None
         self.http = http
         self.journal = opening.journal(clock, stop_process)
         self.log = Log(self.journal, opening.files(), opening.signer)
@@ -174,12 +172,7 @@ class _Run:
         """Start what runs beside the requests; end it after the last of them."""
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(self.http.aclose)
-            try:
-                await self._open(stack)
-            except (SlotTaken, AuditError) as refused:
-                # The server shows no message of ours; `__main__` does.
-                self.refused = refused
-                raise
+            await self._open(stack)
             background = Background()
             stack.push_async_callback(background.stop)
             background.start(

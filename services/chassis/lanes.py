@@ -246,22 +246,28 @@ class LaneWriter:
         """Write the group's rows under one signature; whether there were any.
 
         Raises:
-            Fenced: The lane has a successor; this process must stop.
+            Fenced: The lane has a successor, or ends elsewhere than this process left
+                it (its database was restored under it); this process must stop.
         """
         lane = self._open_lane()
         if not lane.rows:
             return False
+        began = self._durable.seq if self._durable is not None else 0
         head = Head(self.source.installation, lane.id, lane.seq, lane.leaf)
         signature = head.sign(self.source.key)
         lane.rows[-1]["head"] = signature
         table = self.tables.lane
         moved = connection.execute(
             update(table)
-            .where(table.c.id == lane.id, table.c.successor == "")
+            .where(
+                table.c.id == lane.id,
+                table.c.successor == "",
+                table.c.seq == began,
+            )
             .values(seq=lane.seq, leaf_hash=lane.leaf, head=signature)
         )
         if moved.rowcount != 1:
-            raise Fenced("this lane has a successor")
+            raise Fenced("this lane has a successor, or was rolled back")
         connection.execute(insert(self.tables.outbox), lane.rows)
         self._write_pseqs(connection, lane)
         return True

@@ -10,8 +10,12 @@ from __future__ import annotations
 import asyncio
 import gc
 import ssl
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+)
 from types import FrameType
 from typing import Any
 
@@ -96,7 +100,7 @@ def create_service_app(
         title=f"Keyturn {settings.SERVICE}".strip(),
         version=API_VERSION,
         description=DESCRIPTION,
-        lifespan=lifespan,
+        lifespan=_remembering(lifespan) if lifespan is not None else None,
         # Our own pages and handlers replace these; the limit of body size is
         # StrictRoute's, because the framework's answers in plain text.
         docs_url=None,
@@ -117,11 +121,31 @@ def create_service_app(
     app.state.clock = clock
     app.state.verifier = verifier
     app.state.stopping = asyncio.Event()
+    app.state.refused = None
     problem_json.install(app)
     _include(app, settings, routers, checks or {}, metrics)
     _refuse_unsafe(app)
     app.openapi = documented(app, settings)  # type: ignore[method-assign]
     return app
+
+
+def _remembering(lifespan: Lifespan) -> Lifespan:
+    """Keep what refuses the start in `app.state.refused`, for `run` to raise.
+
+    The server ends by SystemExit then, without a word of ours.
+    """
+
+    @asynccontextmanager
+    async def remembered(app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            try:
+                await stack.enter_async_context(lifespan(app))
+            except Exception as refused:
+                app.state.refused = refused
+                raise
+            yield
+
+    return remembered
 
 
 def _include(
@@ -203,6 +227,7 @@ def run(app: FastAPI, settings: ServiceSettings) -> None:
 
     Raises:
         SettingsError: `crash_at` names no crash point.
+        Exception: What refused the start, from the application's lifespan.
     """
     arm_crash_point(settings)
     telemetry.configure(settings.SERVICE or "keyturn", settings.log_level.value)
@@ -225,7 +250,12 @@ def run(app: FastAPI, settings: ServiceSettings) -> None:
         ssl_keyfile=settings.tls_key,
         ssl_version=ssl.PROTOCOL_TLS_SERVER,
     )
-    _Server(config, app).run()
+    try:
+        _Server(config, app).run()
+    finally:
+        refused: Exception | None = app.state.refused
+        if refused is not None:
+            raise refused
 
 
 def arm_crash_point(settings: ServiceSettings) -> None:

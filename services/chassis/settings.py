@@ -184,6 +184,8 @@ class ServiceSettings:
         transfer_url: Base URL of transfer.
         audit_url: Base URL of audit.
         demonstration: Accept what only a demonstration may, such as `as_of` in a plan.
+        accept_rollback: `<lane>@<seq>,...`: the older ends of lanes that a start
+            accepts after a restore; the refusal names them.
         crash_at: `label[:hits]`, where tests of crashes have it die by SIGKILL.
         docs: Serve /docs and /openapi.json also in production mode.
         log_level: Lowest level that is written to stderr.
@@ -218,6 +220,7 @@ class ServiceSettings:
     transfer_url: str = field(default="http://127.0.0.1:8402", metadata=_URL)
     audit_url: str = field(default="http://127.0.0.1:8403", metadata=_URL)
     demonstration: bool = field(default=False, metadata=_BOOL)
+    accept_rollback: tuple[str, ...] = field(default=(), metadata=_WORDS)
     crash_at: tuple[str, int] | None = field(default=None, metadata=_CRASH)
     docs: bool = field(default=False, metadata=_BOOL)
     log_level: LogLevel = field(

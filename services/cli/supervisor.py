@@ -106,8 +106,9 @@ def parts(place: Place) -> list[Part]:
     python = sys.executable
     broker = place.state / "broker.json"
     found = [
-        Part("vault", (python, "-m", "services.vault", "serve"), place.vault_url),
+        # Audit first: the sources hold their databases against its log at their start.
         Part("audit", (python, "-m", "services.audit", "serve"), place.audit_url),
+        Part("vault", (python, "-m", "services.vault", "serve"), place.vault_url),
         Part(
             "transfer", (python, "-m", "services.transfer", "serve"), place.transfer_url
         ),

@@ -8,8 +8,10 @@ import asyncio
 import os
 import sys
 
+from services.chassis.database import DatabaseError
 from services.chassis.engines import EngineRefused
 from services.chassis.key_files import KeyFileRefused
+from services.chassis.rollback import DatabaseRolledBack
 from services.chassis.serve import run
 from services.chassis.settings import SettingsError
 from services.chassis.slots import SlotTaken
@@ -17,7 +19,14 @@ from services.transfer.app import create_app, run_worker
 from services.transfer.opening import init, migrate
 from services.transfer.settings import TransferSettings
 
-REFUSALS = (SettingsError, KeyFileRefused, EngineRefused, SlotTaken)
+REFUSALS = (
+    SettingsError,
+    KeyFileRefused,
+    EngineRefused,
+    SlotTaken,
+    DatabaseError,
+    DatabaseRolledBack,
+)
 
 
 def main() -> int:

@@ -32,6 +32,7 @@ from services.chassis.clock import (
 from services.chassis.database import DatabaseError
 from services.chassis.journal import Journal
 from services.chassis.log_reader import HttpLog
+from services.chassis.rollback import RollbackCheck
 from services.chassis.serve import arm_crash_point, create_service_app
 from services.chassis.slots import SlotTaken, hold_slot
 from services.chassis.telemetry import Metrics
@@ -233,12 +234,17 @@ class Base:
             engines = self.journal.database.engines
             slot = hold_slot(engines, self.settings.state_dir, self.journal.slot)
             stack.callback(slot.release)
+            stack.callback(self.journal.database.close)
+            log = HttpLog(self.settings.audit_url)
+            stack.push_async_callback(log.close)
+            check = RollbackCheck.of(self.settings, [self.journal], log)
+            await check.before_start()
             stack.callback(_close, self.journal)
             self.journal.start()
             stack.push_async_callback(self.http.aclose)
             background = Background()
             stack.push_async_callback(background.stop)
-            background.start([self._keep()])
+            background.start([self._keep(), check.run(stop_process)])
             yield
 
     async def _keep(self) -> None:

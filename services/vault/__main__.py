@@ -20,6 +20,7 @@ from services.chassis.clock import SystemClock
 from services.chassis.database import DatabaseError
 from services.chassis.engines import EngineRefused
 from services.chassis.key_files import KeyFileRefused
+from services.chassis.rollback import DatabaseRolledBack
 from services.chassis.settings import SettingsError
 from services.chassis.slots import SlotTaken
 from services.vault import host
@@ -35,6 +36,7 @@ REFUSALS = (
     EngineRefused,
     SlotTaken,
     DatabaseError,
+    DatabaseRolledBack,
 )
 
 

@@ -24,6 +24,7 @@ from services.chassis.idempotency import IdempotencyStore
 from services.chassis.journal import Journal
 from services.chassis.key_files import load_seed
 from services.chassis.log_reader import HttpLog
+from services.chassis.rollback import RollbackCheck
 from services.chassis.serve import create_service_app
 from services.chassis.slots import HeldSlot, hold_slot
 from services.chassis.telemetry import Metrics
@@ -261,14 +262,27 @@ class _Run:
                 stack.callback(slot.release)
             stack.callback(self._rooms.keys.close)
             stack.callback(self._rooms.keyring.close)
-            for journal in (self._rooms.changes, self._rooms.reads):
+            log = HttpLog(self._settings.audit_url)
+            stack.push_async_callback(log.close)
+            journals = (self._rooms.changes, self._rooms.reads)
+            for journal in journals:
+                stack.callback(journal.database.close)
+            check = RollbackCheck.of(self._settings, journals, log)
+            await check.before_start()
+            for journal in journals:
                 stack.callback(_close, journal)
                 journal.start()
             if self._http is not None:
                 stack.push_async_callback(self._http.aclose)
             background = Background()
             stack.push_async_callback(background.stop)
-            background.start([*self._upkeep.work(), self._rooms.mandates.watch()])
+            background.start(
+                [
+                    *self._upkeep.work(),
+                    self._rooms.mandates.watch(),
+                    check.run(stop_process),
+                ]
+            )
             stack.push_async_callback(self._rooms.mandates.close)
             await self._rooms.mandates.resume()
             yield

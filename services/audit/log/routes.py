@@ -2,9 +2,10 @@
 """The published log over HTTP, on the C2SP paths, and its alerts and positions."""
 # Annotations are evaluated here: FastAPI reads them.
 
-from typing import Any
+import base64
+from typing import Annotated, Any
 
-from fastapi import Response
+from fastapi import Path, Response
 from pydantic import BaseModel
 
 from contracts import problems
@@ -15,9 +16,10 @@ from services.audit.log import store
 from services.audit.log.files import CHECKPOINT, FileMissing
 from services.audit.log.operations import Log
 from services.chassis.auth import public, require
-from services.chassis.body import StrictRouter
+from services.chassis.body import StrictRouter, Text
 from services.chassis.problem_json import openapi_responses
 
+LaneId = Annotated[str, Path(), Text(32, pattern=r"^[0-9a-f]{32}$")]
 OCTETS = "application/octet-stream"
 IMMUTABLE = {"Cache-Control": "public, max-age=31536000, immutable"}
 PRIVATE = {"Cache-Control": "private, max-age=31536000, immutable"}
@@ -37,6 +39,22 @@ class LanesOut(BaseModel):
     """Every lane of the log."""
 
     items: list[LaneOut]
+
+
+class LaneEndOut(BaseModel):
+    """Where a lane ends in the log, under its source's signature.
+
+    Attributes:
+        leaf_hash: `sha256:<hex>` of its last leaf.
+        head: The source's signature over it, base64.
+        successor: The lane that follows it in its slot; empty if none is known.
+    """
+
+    lane: str
+    seq: int
+    leaf_hash: str
+    head: str
+    successor: str
 
 
 class AlertOut(BaseModel):
@@ -116,6 +134,26 @@ def router(log: Log, *, public_log: bool) -> StrictRouter:
                 )
                 for row in rows
             ]
+        )
+
+    @api.get(
+        "/v1/lanes/{lane}",
+        dependencies=[guard],
+        responses=openapi_responses(problems.NOT_FOUND),
+        summary="Where a lane ends in the log: a source holds its database against it",
+    )
+    async def read_lane_end(lane: LaneId) -> LaneEndOut:
+        row, followers = await log.journal.read(
+            lambda c: (store.position_of(c, lane), store.followers_of(c, lane))
+        )
+        if row is None:
+            raise EventNotFound("the log holds nothing of this lane")
+        return LaneEndOut(
+            lane=lane,
+            seq=row.seq,
+            leaf_hash=f"sha256:{row.leaf_hash.hex()}",
+            head=base64.b64encode(row.head).decode(),
+            successor=followers[0].lane if followers else "",
         )
 
     @api.get(
