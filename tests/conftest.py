@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every test shares: how properties are tried, and who may run beside whom."""
+"""What every test shares: how properties are tried."""
 
 import os
 
-import pytest
 from hypothesis import HealthCheck, settings
 
 # No deadline: a busy machine is no counterexample. In CI the same examples each time,
@@ -14,11 +13,3 @@ settings.register_profile(
 settings.register_profile("ci", settings.get_profile("dev"), derandomize=True)
 settings.register_profile("nightly", settings.get_profile("dev"), max_examples=1_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep tests on the one real Kafka in one process: they empty its topics."""
-    for item in items:
-        if item.get_closest_marker("kafka") is not None:
-            item.add_marker(pytest.mark.xdist_group("kafka"))

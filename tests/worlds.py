@@ -44,14 +44,19 @@ no_kafka = pytest.mark.skipif(
     KAFKA_ADDRESS is None, reason="KEYTURN_TEST_KAFKA is not set: make test-scaled"
 )
 
+ON_POSTGRES: Final = [pytest.mark.postgres, no_postgres]
+#: In one process, one after the other: there is one Kafka, and tests empty its topics.
+#: Stands at the parameter, because a mark that a hook adds comes too late to group.
+ON_KAFKA: Final = [pytest.mark.kafka, pytest.mark.xdist_group("kafka"), no_kafka]
+
 #: Parameters for tests of one side.
 DATABASES: Final = [
     pytest.param("sqlite", id="sqlite"),
-    pytest.param("postgres", id="postgres", marks=[pytest.mark.postgres, no_postgres]),
+    pytest.param("postgres", id="postgres", marks=ON_POSTGRES),
 ]
 BROKERS: Final = [
     pytest.param("embedded", id="embedded"),
-    pytest.param("kafka", id="kafka", marks=[pytest.mark.kafka, no_kafka]),
+    pytest.param("kafka", id="kafka", marks=ON_KAFKA),
 ]
 
 
@@ -69,7 +74,7 @@ WORLDS: Final = [
     pytest.param(
         World("postgres", "kafka"),
         id="scaled",
-        marks=[pytest.mark.postgres, pytest.mark.kafka, no_postgres, no_kafka],
+        marks=[*ON_POSTGRES, *ON_KAFKA],
     ),
 ]
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+import pytest
+
 from deploy.demo.cast import Stage
 from deploy.demo.crm import Scenario
 from deploy.demo.dataset import read_dataset
@@ -20,9 +22,16 @@ from deploy.demo.people_of_the_deal import BUYER
 from deploy.demo.playing import free_ports
 from deploy.demo.scaled import KAFKA, POSTGRES, scaled_world
 from services.cli.supervisor import Place, Supervisor
+from tests.worlds import ON_KAFKA, ON_POSTGRES
 
 CUSTOMERS: Final = 24
 SCALED: Final = POSTGRES in os.environ and KAFKA in os.environ
+#: Every module's marks; where there are servers, these tests are theirs.
+MARKS: Final = [
+    pytest.mark.slow,
+    pytest.mark.timeout(400),
+    *([*ON_POSTGRES, *ON_KAFKA] if SCALED else []),
+]
 DEMONSTRATION: Final = {
     "KEYTURN_DEMONSTRATION": "true",
     "KEYTURN_TRANSFER_LEASE_SECONDS": "3",  # a dead worker's batch is free soon

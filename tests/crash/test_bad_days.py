@@ -12,14 +12,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from services.cli.supervisor import Place, Supervisor
 from services.vault.keys.providers import FileRootKey
 from tests.crash.handover import check, play
-from tests.crash.installation import SCALED, Template
+from tests.crash.installation import MARKS, SCALED, Template
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = MARKS
 
 
 def test_without_audit_and_with_brokers_that_forget_everything_still_adds_up(

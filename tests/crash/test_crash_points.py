@@ -18,9 +18,9 @@ import pytest
 from services.chassis.crashpoints import LABELS
 from services.cli.supervisor import Supervisor
 from tests.crash.handover import Played, check, play
-from tests.crash.installation import Template
+from tests.crash.installation import MARKS, Template
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = MARKS
 
 ROOT: Final = Path(__file__).parents[2]
 

@@ -30,10 +30,10 @@ from deploy.demo.evidence import copy_log
 from deploy.demo.narrator import Narrator
 from services.cli.http import Api
 from services.cli.supervisor import Place, StartFailed, Supervisor
-from tests.crash.installation import SCALED, Template
+from tests.crash.installation import MARKS, SCALED, Template
 from tests.crash.patience import PatientOffice
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = MARKS
 
 PATIENCE_SECONDS: Final = 30.0
 

@@ -31,7 +31,7 @@ from deploy import strangers
 from deploy.demo.playing import free_ports
 from deploy.demo.scan import Needles, read_needles, scan
 from services.cli.verify import verify_directory
-from tests.worlds import KAFKA_ADDRESS, POSTGRES_URL, no_kafka, no_postgres
+from tests.worlds import KAFKA_ADDRESS, ON_KAFKA, ON_POSTGRES, POSTGRES_URL
 
 LIMIT = 60
 SCHEMAS = Path(__file__).parents[2] / "contracts" / "schemas"
@@ -55,12 +55,7 @@ def demo(*arguments: str) -> tuple[str, ...]:
         pytest.param(
             "scaled",
             id="scaled",
-            marks=[
-                pytest.mark.postgres,
-                pytest.mark.kafka,
-                no_postgres,
-                no_kafka,
-            ],
+            marks=[*ON_POSTGRES, *ON_KAFKA],
         ),
     ],
 )
