@@ -16,7 +16,6 @@ class Scope(StrEnum):
     """A `<resource>:<verb>` that a token carries (RFC 6749 §3.3)."""
 
     ALIASES_RESOLVE = "aliases:resolve"
-    AUDIT_BUNDLES = "audit:bundles"
     AUDIT_EVENTS = "audit:events"
     AUDIT_EXPORT = "audit:export"
     AUDIT_INCIDENTS = "audit:incidents"
@@ -60,11 +59,10 @@ class Scope(StrEnum):
 MEANINGS: Mapping[Scope, str] = MappingProxyType(
     {
         Scope.ALIASES_RESOLVE: "Learn which own record an alias in the log names.",
-        Scope.AUDIT_BUNDLES: "Fetch the evidence bundle of an own handover.",
         Scope.AUDIT_EVENTS: "Search and follow the own party's events.",
         Scope.AUDIT_EXPORT: "Export the own party's events in bulk.",
         Scope.AUDIT_INCIDENTS: "Open, work on and close incidents.",
-        Scope.AUDIT_MONITOR: "See the metadata of every party's events (operator).",
+        Scope.AUDIT_MONITOR: "See every party's events, bundles and lanes (operator).",
         Scope.AUDIT_READ: "Read checkpoints, hash tiles and proofs.",
         Scope.CATALOGUE_READ: "Read classes and fields of the own catalogue.",
         Scope.CATALOGUE_WRITE: "Add and change classes and fields.",

@@ -28,7 +28,6 @@ WITHOUT_DATABASE = {
     "read_installation",
     "read_checkpoint",
     "read_tile",
-    "read_bundle",
 }
 DATABASES = {
     "vault": ("changes", "reads", "keys"),

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from contracts.events.audit import LogSearched
 from contracts.events.payload import EventDraft
 from contracts.log.checkpoint import Checkpoint, open_checkpoint
 from contracts.log.proof import TlogProof
@@ -21,7 +22,7 @@ from services.audit.errors import EventNotFound
 from services.audit.log import store
 from services.audit.log.files import CHECKPOINT, FileMissing
 from services.audit.log.operations import PLATFORM, Batch, Log
-from services.chassis.auth import Principal
+from services.chassis.auth import Principal, PrincipalKind
 from services.chassis.lanes import EventRef
 
 PUBLISH_SECONDS: Final = 0.01  # how often an unpublished snapshot looks again
@@ -59,6 +60,17 @@ def sees_all(principal: Principal) -> bool:
     return Scope.AUDIT_MONITOR in principal.scopes or principal.party == PLATFORM
 
 
+def actor_of(principal: Principal) -> dict[str, str]:
+    """Return how an event of audit names its actor: a client by id, else an alias."""
+    if principal.kind is PrincipalKind.CLIENT:
+        return {"client": principal.id}
+    return {"actor": principal.id} if _is_alias(principal.id) else {}
+
+
+def _is_alias(text: str) -> bool:
+    return len(text) == 32 and not set(text) - set("0123456789abcdef")
+
+
 class LogReadings:
     """Reads one log as far as it is published."""
 
@@ -82,6 +94,17 @@ class LogReadings:
         """
         refs = await self._log.integrate(Batch(drafts=[draft]))
         return refs[0]
+
+    async def trace(
+        self, principal: Principal, filters: list[str], hits: int
+    ) -> EventRef:
+        """Record what kind of look at the log a caller takes, before it is shown.
+
+        Raises:
+            DatabaseError: As `record`.
+        """
+        event = LogSearched(filters=filters, hits=hits, **actor_of(principal))
+        return await self.record(event.draft(principal.party))
 
     async def slice(self, first: int, last: int) -> list[Leaf]:
         """Return the published leaves of indexes `first`..`last - 1`."""

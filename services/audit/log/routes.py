@@ -10,12 +10,14 @@ from pydantic import BaseModel
 
 from contracts import problems
 from contracts.log.errors import LogError
+from contracts.log.tiles import parse_path
 from contracts.scopes import Scope
 from services.audit.errors import EventNotFound
 from services.audit.log import store
 from services.audit.log.files import CHECKPOINT, FileMissing
 from services.audit.log.operations import Log
-from services.chassis.auth import public, require
+from services.audit.log.reading import LogReadings
+from services.chassis.auth import Principal, public, require
 from services.chassis.body import StrictRouter, Text
 from services.chassis.problem_json import openapi_responses
 
@@ -77,6 +79,7 @@ class AlertsOut(BaseModel):
 def router(log: Log, *, public_log: bool) -> StrictRouter:
     """Return the log's routes; checkpoint and hash tiles are public if configured."""
     api = StrictRouter(tags=["log"])
+    readings = LogReadings(log)
     guard: Any = public() if public_log else require(Scope.AUDIT_READ)
 
     @api.get(
@@ -93,15 +96,19 @@ def router(log: Log, *, public_log: bool) -> StrictRouter:
 
     @api.get(
         "/tile/entries/{place:path}",
-        dependencies=[require(Scope.AUDIT_MONITOR)],
         response_class=Response,
         responses=_bytes(OCTETS),
         summary="An entry bundle: every party's events, so it needs audit:monitor",
     )
-    async def read_bundle(place: str) -> Response:
-        octets = _file(log, f"tile/entries/{place}")
+    async def read_bundle(
+        place: str, principal: Annotated[Principal, require(Scope.AUDIT_MONITOR)]
+    ) -> Response:
+        path = f"tile/entries/{place}"
+        octets = _file(log, path)
+        event = await readings.trace(principal, ["bundle"], parse_path(path).width)
         # `public` would let a shared cache answer whoever has no token.
-        return Response(octets, media_type=OCTETS, headers=PRIVATE)
+        headers = {**PRIVATE, "Audit-Event": str(event)}
+        return Response(octets, media_type=OCTETS, headers=headers)
 
     @api.get(
         "/tile/{level}/{place:path}",
@@ -117,8 +124,8 @@ def router(log: Log, *, public_log: bool) -> StrictRouter:
 
     @api.get(
         "/v1/lanes",
-        dependencies=[require(Scope.AUDIT_EVENTS)],
-        summary="How far each lane is integrated",
+        dependencies=[require(Scope.AUDIT_MONITOR)],
+        summary="How far each lane is integrated: how busy every party is",
     )
     async def read_lanes() -> LanesOut:
         rows = await log.journal.read(store.positions)

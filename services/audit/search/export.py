@@ -21,9 +21,15 @@ from contracts.events.audit import LogExported
 from contracts.events.envelope import EventMalformed, parse
 from contracts.log.tiles import new_bundles, new_tiles
 from services.audit.log.files import CHECKPOINT
-from services.audit.log.reading import LaneEnd, Leaf, LogReadings, Published
+from services.audit.log.reading import (
+    LaneEnd,
+    Leaf,
+    LogReadings,
+    Published,
+    actor_of,
+)
 from services.audit.search import store
-from services.audit.search.operations import FRESH_SECONDS, actor_of, sees
+from services.audit.search.operations import FRESH_SECONDS, sees
 from services.audit.search.projection import Projection
 from services.audit.search.store import Wanted
 from services.chassis.auth import Principal

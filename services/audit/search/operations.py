@@ -11,13 +11,12 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
 from contracts import problems
-from contracts.events.audit import LogSearched
 from contracts.log.proof import TlogProof
 from contracts.problems import Refusal
 from services.audit.errors import EventNotFound
@@ -26,7 +25,7 @@ from services.audit.search import store
 from services.audit.search.projection import Projection
 from services.audit.search.store import Wanted
 from services.audit.search.terms import terms_of
-from services.chassis.auth import Principal, PrincipalKind
+from services.chassis.auth import Principal
 from services.chassis.lanes import EventRef
 
 FRESH_SECONDS: Final = 2.0  # a search waits so long for what is published already
@@ -56,13 +55,6 @@ def sees(principal: Principal) -> str:
     return "" if sees_all(principal) else principal.party
 
 
-def actor_of(principal: Principal) -> dict[str, str]:
-    """Return how an event of audit names its actor: a client by id, else an alias."""
-    if principal.kind is PrincipalKind.CLIENT:
-        return {"client": principal.id}
-    return {"actor": principal.id} if _is_alias(principal.id) else {}
-
-
 class Searches:
     """Reads of the log on behalf of a caller."""
 
@@ -87,7 +79,7 @@ class Searches:
         following = _cursor(indexes[limit]) if len(indexes) > limit else None
         page = indexes[:limit]
         leaves = await self._log.leaves(page)
-        event = await self._trace(principal, _filters(wanted), len(leaves))
+        event = await self._log.trace(principal, _filters(wanted), len(leaves))
         return Found(leaves, following, size, event)
 
     async def event(
@@ -100,7 +92,7 @@ class Searches:
             DatabaseError: The trace could not be written; nothing is shown.
         """
         leaf = await self._visible(principal, lane, seq)
-        return leaf, await self._trace(principal, ["event"], 1)
+        return leaf, await self._log.trace(principal, ["event"], 1)
 
     async def proof(self, principal: Principal, lane: str, seq: int) -> TlogProof:
         """Return the proof that the log holds an event; it shows hashes only.
@@ -125,7 +117,7 @@ class Searches:
             DatabaseError: The trace could not be written; nothing is shown.
         """
         first = self._log.size if start is None else start
-        await self._trace(principal, ["stream"], 0)
+        await self._log.trace(principal, ["stream"], 0)
         return first
 
     async def follow(
@@ -133,7 +125,7 @@ class Searches:
         principal: Principal,
         first: int,
         pause: Callable[[float], Awaitable[bool]],
-    ) -> AsyncIterator[Leaf]:
+    ) -> AsyncGenerator[Leaf, None]:
         """Yield the caller's events from an index on, as they are published.
 
         Args:
@@ -164,12 +156,6 @@ class Searches:
             raise EventNotFound("not the caller's to see")
         return leaf
 
-    async def _trace(
-        self, principal: Principal, filters: list[str], hits: int
-    ) -> EventRef:
-        event = LogSearched(filters=filters, hits=hits, **actor_of(principal))
-        return await self._log.record(event.draft(principal.party))
-
 
 def _filters(wanted: Wanted) -> list[str]:
     """Name the filters used, never their values."""
@@ -183,10 +169,6 @@ def _filters(wanted: Wanted) -> list[str]:
         "to": wanted.until is not None,
     }
     return [name for name, value in used.items() if value]
-
-
-def _is_alias(text: str) -> bool:
-    return len(text) == 32 and not set(text) - set("0123456789abcdef")
 
 
 def _cursor(index: int) -> str:

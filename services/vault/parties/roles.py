@@ -30,7 +30,6 @@ _OF_ROLE: Final[Mapping[OfficerRole, frozenset[Scope]]] = MappingProxyType(
     {
         OfficerRole.OWNER: frozenset(
             {
-                Scope.AUDIT_BUNDLES,
                 Scope.CUSTODY_CANCEL,
                 Scope.CUSTODY_ROWS,
                 Scope.HANDOVERS_ACT,
@@ -42,7 +41,6 @@ _OF_ROLE: Final[Mapping[OfficerRole, frozenset[Scope]]] = MappingProxyType(
         OfficerRole.COMPLIANCE: frozenset(
             {
                 Scope.ALIASES_RESOLVE,
-                Scope.AUDIT_BUNDLES,
                 Scope.AUDIT_EXPORT,
                 Scope.AUDIT_INCIDENTS,
                 Scope.CONSENTS_WRITE,
@@ -71,7 +69,7 @@ _OF_ROLE: Final[Mapping[OfficerRole, frozenset[Scope]]] = MappingProxyType(
                 Scope.KEYS_ROTATE,
             }
         ),
-        OfficerRole.REVIEWER: frozenset({Scope.AUDIT_BUNDLES, Scope.HANDOVERS_ACT}),
+        OfficerRole.REVIEWER: frozenset({Scope.HANDOVERS_ACT}),
         OfficerRole.MONITOR: frozenset(),
     }
 )

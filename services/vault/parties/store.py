@@ -12,6 +12,7 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.engine import Connection, Row
 from sqlalchemy.exc import IntegrityError
 
+from contracts import scopes as scope_names
 from contracts.custody.officers import OfficerKey, Role
 from contracts.officers import OfficerRole
 from contracts.purposes import GIVEN, Purpose
@@ -120,7 +121,8 @@ def find_client(connection: Connection, id_: str) -> Client | None:
         id=row.id,
         party=row.party,
         secret_hash=row.secret_hash,
-        scopes=frozenset(Scope(name) for name in json.loads(row.scopes)),
+        # A scope that no longer exists opens nothing; its client still comes in.
+        scopes=scope_names.parse(" ".join(json.loads(row.scopes))),
         purposes=frozenset(Purpose(name) for name in json.loads(row.purposes)),
         default_purpose=row.default_purpose and Purpose(row.default_purpose),
         revoked=row.revoked_at is not None,

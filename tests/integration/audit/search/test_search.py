@@ -2,6 +2,7 @@
 """A caller finds what concerns it, all of it, each with its proof, and nothing else."""
 
 import base64
+import json
 
 import pytest
 
@@ -231,3 +232,34 @@ async def test_the_projection_is_rebuilt_when_it_is_another_logs(
     assert found == []
     note = library.log.files.checkpoint()
     assert open_checkpoint(note, SIGNER.verifier).size == again.size
+
+
+async def test_each_bundle_read_is_in_the_log_before_it_is_shown(
+    library: Library,
+) -> None:
+    await filled(library)
+    headers = bearer("platform", Scope.AUDIT_MONITOR, id_="mirror")
+    size = library.readings.size
+    answer = await library.http.get(f"/tile/entries/000.p/{size}", headers=headers)
+    assert answer.status_code == 200, answer.text
+    lane, seq = answer.headers["audit-event"].split("/")
+    event = json.loads((await library.readings.leaf(lane, int(seq))).event)
+    assert event["type"] == "org.keyturn.log.searched.v1"
+    del event["data"]["parties"]
+    assert event["data"] == {"client": "mirror", "filters": ["bundle"], "hits": size}
+    for place in ("000.p/255", "../checkpoint", "x"):
+        refused = await library.http.get(f"/tile/entries/{place}", headers=headers)
+        assert refused.status_code == 404
+    assert library.readings.size == size + 1
+
+
+async def test_bundles_and_lanes_are_for_who_may_see_every_party(
+    library: Library,
+) -> None:
+    await filled(library)
+    poor = bearer("seller", *(set(Scope) - {Scope.AUDIT_MONITOR}))
+    rich = bearer("platform", Scope.AUDIT_MONITOR)
+    size = library.readings.size
+    for path in ("/v1/lanes", f"/tile/entries/000.p/{size}"):
+        assert (await library.http.get(path, headers=poor)).status_code == 403
+        assert (await library.http.get(path, headers=rich)).status_code == 200
