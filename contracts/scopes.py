@@ -86,7 +86,7 @@ MEANINGS: Mapping[Scope, str] = MappingProxyType(
         Scope.KEYS_ROTATE: "Rotate a class key of the own party.",
         Scope.METRICS_READ: "Scrape /metrics.",
         Scope.OBJECTIONS_WRITE: "File and withdraw objections of own records.",
-        Scope.OFFICERS_READ: "See the own party's officers and their keys.",
+        Scope.OFFICERS_READ: "See the own party's officers; reviewers, every party's.",
         Scope.OFFICERS_WRITE: "Enrol by signature and revoke keys of own officers.",
         Scope.OUTBOX_READ: "Read a source's outbox and heads (audit only).",
         Scope.RECORDS_APPEND: "Append entries to own records.",

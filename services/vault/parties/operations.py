@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from contracts.events.vault import OfficerRevoked
+from contracts.officers import OfficerRole
 from contracts.scopes import Scope
 from services.chassis import outbox
 from services.chassis.auth import Principal, PrincipalKind
@@ -24,7 +25,7 @@ from services.vault.parties.errors import (
     ScopeRefused,
 )
 from services.vault.parties.issuer import IssuedToken, TokenIssuer
-from services.vault.parties.members import EnrolledKey, Party, Terms
+from services.vault.parties.members import PLATFORM, EnrolledKey, Party, Terms
 from services.vault.parties.roles import scopes_of
 
 MEMORY_SECONDS = 2.0  # who is revoked is refused after this, at the latest
@@ -140,12 +141,20 @@ class Parties:
 
     # --- officers ------------------------------------------------------------------
 
-    async def officers(self, party: str) -> list[EnrolledKey]:
-        """Return the keys of a party's officers; public keys are no secret.
+    async def officers(self, principal: Principal, party: str) -> list[EnrolledKey]:
+        """Return the keys of a party's officers.
+
+        The installation's own see every party's, and so do reviewers, who check what
+        officers of two other parties have signed.
 
         Raises:
-            PartyUnknown: There is no such party.
+            PartyUnknown: There is no such party, or it is not the caller's to see.
         """
+        everybodys = (
+            principal.party == PLATFORM or principal.role == OfficerRole.REVIEWER
+        )
+        if not everybodys and principal.party != party:
+            raise PartyUnknown
         if await self._changes.read(lambda c: store.find_party(c, party)) is None:
             raise PartyUnknown
         return await self._changes.read(lambda c: store.keys_of_party(c, party))

@@ -87,13 +87,14 @@ def router(parties: Parties, issuer: TokenIssuer) -> StrictRouter:
         return InstallationOut(installation=parties.installation)
 
     @api.get(
-        "/v1/parties/{party}/officers", summary="Public keys of a party's officers"
+        "/v1/parties/{party}/officers",
+        summary="Public keys of the own party's officers; reviewers see every party's",
     )
     async def list_officers(
         party: Annotated[Name, Path()],
-        _caller: Annotated[Principal, require(Scope.OFFICERS_READ)],
+        caller: Annotated[Principal, require(Scope.OFFICERS_READ)],
     ) -> OfficerKeysOut:
-        keys = await parties.officers(party)
+        keys = await parties.officers(caller, party)
         return OfficerKeysOut(items=[OfficerKeyOut.of(key) for key in keys])
 
     @api.post(

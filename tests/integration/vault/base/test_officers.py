@@ -8,24 +8,59 @@ from services.vault.parties import officer_keys
 from tests.integration.vault.house import House
 
 
-async def test_public_keys_of_a_party_are_listed_to_whoever_may_see_officers(
+async def test_public_keys_of_a_party_are_listed_to_its_own_officers(
     house: House,
 ) -> None:
     house.party("alpha")
-    house.party("beta")
     officer = house.officer("alpha", "so")
-    other = house.officer("beta", "bo")
+    other = house.officer("alpha", "mo", OfficerRole.MONITOR)
     async with house.running() as vault:
         headers = await vault.as_officer(other)
         answer = await vault.http.get("/v1/parties/alpha/officers", headers=headers)
         found = {item["key_id"]: item for item in answer.json()["items"]}
-        assert set(found) == {officer.login.key_id, officer.sign.key_id}
+        assert set(found) == {
+            key.key_id for file in (officer, other) for key in (file.login, file.sign)
+        }
         assert found[officer.sign.key_id]["use"] == "sign"
         assert found[officer.sign.key_id]["revoked"] is False
         nobody = await vault.http.get("/v1/parties/gamma/officers", headers=headers)
         assert nobody.status_code == 404
         unasked = await vault.http.get("/v1/parties/alpha/officers")
         assert unasked.status_code == 401
+
+
+async def test_another_partys_officers_are_as_those_of_no_party(house: House) -> None:
+    for party in ("alpha", "beta"):
+        house.party(party)
+    house.officer("alpha", "so")
+    house.client("beta", "crm", Scope)
+    owner = house.officer("beta", "bo")
+    async with house.running() as vault:
+        for headers in (await vault.as_officer(owner), await vault.as_client("crm")):
+            theirs, nobodys = [
+                await vault.http.get(f"/v1/parties/{party}/officers", headers=headers)
+                for party in ("alpha", "gamma")
+            ]
+            assert theirs.status_code == nobodys.status_code == 404
+            assert theirs.json()["code"] == nobodys.json()["code"]
+
+
+async def test_who_checks_signatures_of_others_sees_their_keys(house: House) -> None:
+    for party in ("alpha", "lex"):
+        house.party(party)
+    officer = house.officer("alpha", "so")
+    reviewer = house.officer("lex", "pr", OfficerRole.REVIEWER)
+    partner = house.officer("lex", "boss")
+    async with house.running() as vault:
+
+        async def seen(headers: dict[str, str]) -> set[str]:
+            answer = await vault.http.get("/v1/parties/alpha/officers", headers=headers)
+            return {item["key_id"] for item in answer.json().get("items", [])}
+
+        keys = {officer.login.key_id, officer.sign.key_id}
+        assert await seen(await vault.as_officer(reviewer)) == keys
+        assert await seen(await vault.as_client("transfer")) == keys
+        assert await seen(await vault.as_officer(partner)) == set()
 
 
 async def test_another_officer_of_the_party_revokes_a_lost_file(house: House) -> None:
