@@ -40,12 +40,7 @@ from services.chassis.crashpoints import CRASH_POINTS
 from services.chassis.docs import docs_router, problems_router
 from services.chassis.headers import Entrance, RequestFrame
 from services.chassis.health import Check, health_router
-from services.chassis.settings import (
-    Mode,
-    ServiceSettings,
-    SettingsError,
-    is_loopback,
-)
+from services.chassis.settings import ServiceSettings, SettingsError
 from services.chassis.telemetry import Metrics, RequestLog
 
 API_VERSION = "1"  # additive changes only; never in an answer's meaning
@@ -157,13 +152,12 @@ def _include(
 ) -> None:
     for router in routers:
         app.include_router(router)
-    local = settings.mode is Mode.EMBEDDED and is_loopback(settings.host)
     app.include_router(
         health_router(
             checks=checks,
             metrics=metrics,
             probe_guard=public(),
-            scrape_guard=public() if local else require(Scope.METRICS_READ),
+            scrape_guard=require(Scope.METRICS_READ),
         )
     )
     open_docs = settings.serves_docs

@@ -22,7 +22,6 @@ PAGES = {
 }
 EVERYWHERE = PAGES | {
     "GET /livez",
-    "GET /metrics",
     "GET /problems/{code}",
     "GET /readyz",
 }

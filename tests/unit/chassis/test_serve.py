@@ -157,16 +157,18 @@ async def test_production_has_no_documentation() -> None:
         assert (await client.get("/metrics")).status_code == 401
 
 
-async def test_metrics_open_to_their_scope_and_to_loopback_in_embedded_mode() -> None:
-    async with http(app_of(settings=PRODUCTION), Scope.METRICS_READ) as client:
+@pytest.mark.parametrize("settings", [PRODUCTION, ServiceSettings()])
+async def test_metrics_open_to_their_scope_alone_on_loopback_too(
+    settings: ServiceSettings,
+) -> None:
+    async with http(app_of(settings=settings), Scope.METRICS_READ) as client:
         answer = await client.get("/metrics")
         assert "keyturn_http_requests_total" in answer.text
         assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
-    async with http(app_of()) as client:
-        assert (await client.get("/metrics")).status_code == 200
-    elsewhere = ServiceSettings(host="10.0.0.1", allowed_hosts=("127.0.0.1",))
-    async with http(app_of(settings=elsewhere)) as client:
+    async with http(app_of(settings=settings)) as client:
         assert (await client.get("/metrics")).status_code == 401
+    async with http(app_of(settings=settings), Scope.RECORDS_READ) as client:
+        assert (await client.get("/metrics")).status_code == 403
 
 
 async def test_readiness_follows_its_checks_and_tells_no_detail() -> None:
@@ -289,7 +291,7 @@ async def test_a_verified_caller_is_never_seen_by_the_next_request() -> None:
 
 
 async def test_metrics_count_by_template() -> None:
-    async with http(app_of(), Scope.RECORDS_READ) as client:
+    async with http(app_of(), Scope.RECORDS_READ, Scope.METRICS_READ) as client:
         await client.get("/v1/things/13800138000")
         text = (await client.get("/metrics")).text
         assert 'route="/v1/things/{number}",status="200"} 1.0' in text

@@ -11,6 +11,7 @@ import pytest
 
 from contracts.events.head import Head
 from contracts.log import merkle
+from contracts.officers import OfficerRole
 from contracts.scopes import Scope
 from services.chassis import telemetry
 from services.chassis.auth import public_routes
@@ -29,7 +30,6 @@ async def test_only_what_must_be_is_public(house: House) -> None:
         } == {
             "/livez",
             "/readyz",
-            "/metrics",
             "/problems/{code}",
             "/v1/token",
             "/v1/jwks",
@@ -38,12 +38,15 @@ async def test_only_what_must_be_is_public(house: House) -> None:
 
 
 async def test_ready_means_that_all_three_databases_take_a_write(house: House) -> None:
+    operator = house.officer("platform", "op", OfficerRole.OPERATOR)
     async with house.running() as vault:
+        watching = await vault.as_officer(operator)
         assert (await vault.http.get("/readyz")).status_code == 200
         vault.rooms.keys.close()
         assert (await vault.http.get("/readyz")).status_code == 503
         # What waits for audit or the bus is a metric, never readiness.
-        assert "keyturn_outbox_events" in (await vault.http.get("/metrics")).text
+        metrics = await vault.http.get("/metrics", headers=watching)
+        assert "keyturn_outbox_events" in metrics.text
 
 
 async def test_audit_reads_every_lane_with_its_signed_head(house: House) -> None:
