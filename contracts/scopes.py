@@ -54,6 +54,7 @@ class Scope(StrEnum):
     RECORDS_PATCH = "records:patch"
     RECORDS_READ = "records:read"
     RETENTION_WRITE = "retention:write"
+    REVOCATIONS_READ = "revocations:read"
 
 
 MEANINGS: Mapping[Scope, str] = MappingProxyType(
@@ -97,6 +98,7 @@ MEANINGS: Mapping[Scope, str] = MappingProxyType(
         Scope.RECORDS_PATCH: "Change own records.",
         Scope.RECORDS_READ: "Read an own record for a purpose.",
         Scope.RETENTION_WRITE: "Set retention of own classes and folios.",
+        Scope.REVOCATIONS_READ: "Learn whose tokens were revoked (services only).",
     },
 )
 """What each scope allows, in one line."""

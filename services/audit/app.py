@@ -9,6 +9,7 @@ import json
 import tempfile
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,7 +31,12 @@ from services.audit.search.projection import Projection
 from services.audit.search.routes import router as search_router
 from services.audit.settings import AuditSettings
 from services.chassis import installation, migrate, outbox_routes
-from services.chassis.auth import RemoteKeys, TokenSource, TokenVerifier
+from services.chassis.auth import (
+    RemoteKeys,
+    TokenSource,
+    TokenVerifier,
+    remote_revocations,
+)
 from services.chassis.background import Background, stop_process
 from services.chassis.bus import BusUnavailable, Subscriber, ensure_topics
 from services.chassis.clock import Clock, SystemClock
@@ -103,6 +109,7 @@ def create_app(
             keys=RemoteKeys(run.http, settings.jwks_url, clock),
             clock=clock,
             algorithms=settings.token_algorithms,
+            revocations=remote_revocations(settings, run.http, lambda: run.auth, clock),
         ),
         checks={"log": run.writes},
         metrics=run.metrics,
@@ -193,10 +200,9 @@ class _Run:
         settings = self._settings
         await self._topics()
         keys = SourceKeys.load(settings.state_dir / installation.SOURCES)
-        auth = self._auth()
         sources = [
-            SourceClient("vault", settings.vault_url, auth),
-            SourceClient("transfer", settings.transfer_url, auth),
+            SourceClient("vault", settings.vault_url, self.auth),
+            SourceClient("transfer", settings.transfer_url, self.auth),
         ]
         topics = [topic for service, topic in TOPICS.items() if service != "audit"]
         intake = Intake(
@@ -228,7 +234,9 @@ class _Run:
             else:
                 return
 
-    def _auth(self) -> httpx.Auth:
+    @cached_property
+    def auth(self) -> httpx.Auth:
+        """Audit's own tokens; its credentials are read when first needed."""
         path = self._settings.keys_dir / "clients" / "audit.json"
         credentials = json.loads(read_private(path))
         return TokenSource(

@@ -20,7 +20,12 @@ from fastapi import FastAPI
 
 from contracts.law.pack import RulePack, parse_pack
 from services.chassis import migrate, outbox_routes, telemetry
-from services.chassis.auth import RemoteKeys, TokenSource, TokenVerifier
+from services.chassis.auth import (
+    RemoteKeys,
+    TokenSource,
+    TokenVerifier,
+    remote_revocations,
+)
 from services.chassis.auth.guards import TOKEN_PATH
 from services.chassis.background import Background, stop_process
 from services.chassis.clock import (
@@ -115,6 +120,9 @@ def _application(base: Base) -> FastAPI:
             keys=RemoteKeys(base.http, settings.jwks_url, clock),
             clock=clock,
             algorithms=settings.token_algorithms,
+            revocations=remote_revocations(
+                settings, base.http, lambda: base.auth, clock
+            ),
         ),
         checks={"handovers": base.writes},
         metrics=base.metrics,
@@ -178,6 +186,7 @@ def _base(
         journal=opening.journal(clock, f"{process}/handover", stop_process),
         vault=VaultClient(http, auth),
         http=http,
+        auth=auth,
         clock=clock,
         metrics=Metrics(),
         pack=shipped_pack(),
@@ -197,6 +206,7 @@ class Base:
     journal: Journal
     vault: VaultClient
     http: httpx.AsyncClient
+    auth: httpx.Auth | None
     clock: Clock
     metrics: Metrics
     pack: RulePack

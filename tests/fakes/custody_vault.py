@@ -92,6 +92,7 @@ class CustodyVault:
         self.now = now
         self.issuer = OKPKey.generate_key("Ed25519", {"use": "sig"}, auto_kid=True)
         self.officers: list[OfficerKey] = []
+        self.revocations: list[dict[str, Any]] = []
         self.roles: dict[str, str] = {}
         self.custodies: dict[str, Custody] = {}
         self.calls: Counter[str] = Counter()
@@ -165,6 +166,8 @@ class CustodyVault:
         if match := re.fullmatch(r"/v1/parties/([a-z0-9-]+)/officers", path):
             return 200, {"items": self._officers(match[1])}
         assert request.headers["authorization"] == "Bearer t"
+        if path == "/v1/revocations":
+            return 200, {"items": self.revocations}
         match = re.fullmatch(r"/v1/custody/([0-9a-f-]{36})(.*)", path)
         assert match is not None, path
         rest = match[2]

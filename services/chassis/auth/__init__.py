@@ -18,7 +18,9 @@ from services.chassis.auth.guards import (
 )
 from services.chassis.auth.remote import (
     RemoteKeys,
+    RemoteRevocations,
     TokenSource,
+    remote_revocations,
 )
 from services.chassis.auth.tokens import (
     KeySource,
@@ -38,6 +40,7 @@ __all__ = [
     "Principal",
     "PrincipalKind",
     "RemoteKeys",
+    "RemoteRevocations",
     "Requirement",
     "TokenSource",
     "TokenVerifier",
@@ -45,6 +48,7 @@ __all__ = [
     "bearer_token",
     "public",
     "public_routes",
+    "remote_revocations",
     "require",
     "sign_access_token",
     "unguarded_routes",

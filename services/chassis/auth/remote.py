@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What authentication fetches from others: the issuer's keys, this service's tokens.
+"""What authentication fetches: the issuer's keys, who was revoked, own tokens.
 
-Every answer is bounded in size and time, and no redirect is followed, so that neither
-call can be led to another host.
+Every answer is bounded in size and time, and no redirect is followed, so that no call
+can be led to another host.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 import httpx
@@ -21,13 +21,17 @@ from contracts.problems import Refusal
 from services.chassis import telemetry
 from services.chassis.auth.tokens import pick
 from services.chassis.clock import Clock
-from services.chassis.settings import Secret
+from services.chassis.settings import Secret, ServiceSettings
 
 JWKS_FRESH_SECONDS = 300
 JWKS_STALE_SECONDS = 3600
 JWKS_PAUSE_SECONDS = 10
 MAX_REMOTE_BYTES = 65_536
 REMOTE_TIMEOUT_SECONDS = 3.0
+REVOCATIONS_PATH = "/v1/revocations"
+REVOCATIONS_FRESH_SECONDS = 1.0
+REVOCATIONS_TIMEOUT_SECONDS = 1.0  # with the above: known within two seconds
+MAX_REVOCATIONS_BYTES = 4 * 1024 * 1024  # more than 10,000 revocations
 
 
 class RemoteKeys:
@@ -77,10 +81,83 @@ class RemoteKeys:
                 telemetry.logger().warning("jwks.unavailable", **telemetry.describe(e))
 
 
+class RemoteRevocations:
+    """Whom the vault revoked lately, asked for when a request needs to know.
+
+    The answer is at most two seconds old while the vault answers. When it does not,
+    what was known last stands, and a token ends when it expires.
+    """
+
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        url: str,
+        auth: Callable[[], httpx.Auth | None],
+        clock: Clock,
+    ) -> None:
+        """Keep the vault's address; `auth` is called when it is first needed."""
+        self._http = http
+        self._url = url
+        self._auth = auth
+        self._clock = clock
+        self._moments: dict[str, float] = {}
+        self._tried = -float("inf")
+        self._silent = False
+
+    async def revoked_at(self, subject: str) -> float | None:
+        """Return when a client or officer was last revoked, None if not lately."""
+        now = self._clock.monotonic()
+        if now - self._tried >= REVOCATIONS_FRESH_SECONDS:
+            # Before the call: who comes while it is under way does not wait for it.
+            self._tried = now
+            await self._refresh()
+        return self._moments.get(subject)
+
+    async def _refresh(self) -> None:
+        try:
+            async with asyncio.timeout(REVOCATIONS_TIMEOUT_SECONDS):
+                request = self._http.build_request("GET", self._url)
+                document = await _fetch_json(
+                    self._http, request, self._auth(), MAX_REVOCATIONS_BYTES
+                )
+            self._moments = {
+                str(item["subject"]): int(item["revoked_at"]) / 1000
+                for item in document["items"]
+            }
+            self._silent = False
+        except (
+            httpx.HTTPError,
+            Refusal,
+            TimeoutError,
+            ValueError,
+            TypeError,
+            KeyError,
+        ) as error:
+            if not self._silent:
+                telemetry.logger().warning(
+                    "revocations.unavailable", **telemetry.describe(error)
+                )
+            self._silent = True
+
+
+def remote_revocations(
+    settings: ServiceSettings,
+    http: httpx.AsyncClient,
+    auth: Callable[[], httpx.Auth | None],
+    clock: Clock,
+) -> RemoteRevocations | None:
+    """Return the vault's revocations; None where another issuer answers for tokens."""
+    if settings.external_issuer is not None:
+        return None
+    url = f"{settings.vault_url}{REVOCATIONS_PATH}"
+    return RemoteRevocations(http, url, auth, clock)
+
+
 async def _fetch_json(
     http: httpx.AsyncClient,
     request: httpx.Request,
     auth: httpx.Auth | None = None,
+    most: int = MAX_REMOTE_BYTES,
 ) -> dict[str, Any]:
     """Return a JSON object of bounded size; no redirect is followed.
 
@@ -93,7 +170,7 @@ async def _fetch_json(
         body = b""
         async for chunk in answer.aiter_bytes():
             body += chunk
-            if len(body) > MAX_REMOTE_BYTES:
+            if len(body) > most:
                 raise ValueError
     finally:
         await answer.aclose()

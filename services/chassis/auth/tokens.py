@@ -30,6 +30,7 @@ MAX_TOKEN_CHARACTERS = 8192
 LEEWAY_SECONDS = 5
 CACHE_ENTRIES = 4096
 CACHE_SECONDS = 60
+REVOKED_SLACK_SECONDS = 2  # a token may be on its way out while its key is revoked
 
 _FORBIDDEN_HEADERS = frozenset({"jku", "jwk", "x5u", "x5c", "crit", "b64", "zip"})
 
@@ -111,6 +112,18 @@ class KeySource(Protocol):
         ...
 
 
+class RevocationSource(Protocol):
+    """Who was revoked while a token of theirs may still live."""
+
+    async def revoked_at(self, subject: str) -> float | None:
+        """Return when a client or officer was last revoked, None if not lately.
+
+        In seconds since 1970 by the issuer's clock, as `iat` is. Never raises: what
+        cannot be asked now is as it was known last.
+        """
+        ...
+
+
 def pick(keys: KeySet, kid: str | None) -> Key | None:
     """Return the key named `kid`; without a name, the only key there is."""
     if kid is None:
@@ -129,6 +142,15 @@ class LocalKeys:
         return pick(self._current(), kid)
 
 
+@dataclass(frozen=True, slots=True)
+class _Verified:
+    """A token remembered: whom it names, when it was issued, until when it is kept."""
+
+    principal: Principal
+    issued: float
+    good_until: float
+
+
 class TokenVerifier:
     """Turns an access token into a `Principal`, or refuses it."""
 
@@ -140,19 +162,22 @@ class TokenVerifier:
         keys: KeySource,
         clock: Clock,
         algorithms: tuple[str, ...] = ("Ed25519",),
+        revocations: RevocationSource | None = None,
     ) -> None:
+        self._revocations = revocations
         self._issuer = issuer
         self._audience = audience
         self._keys = keys
         self._clock = clock
         self._algorithms = frozenset(algorithms)
-        self._cache: OrderedDict[bytes, tuple[float, Principal]] = OrderedDict()
+        self._cache: OrderedDict[bytes, _Verified] = OrderedDict()
 
     async def verify(self, token: str) -> Principal:
         """Return whom a token names.
 
         A verified token is remembered for at most a minute and never beyond its end,
         by its SHA-256, so that a withdrawn issuer key stops working within that time.
+        Whether its holder was revoked is asked each time.
 
         Raises:
             Refusal: `token-invalid`, `token-expired` or `upstream-unavailable`.
@@ -161,15 +186,27 @@ class TokenVerifier:
             raise Refusal(problems.TOKEN_INVALID)
         digest = hashlib.sha256(token.encode()).digest()
         now = self._clock.now().timestamp()
-        good_until, principal = self._cache.get(digest, (0.0, None))
-        if principal is not None and now < good_until:
-            return principal
-        claims = await self._claims(token)
-        principal = self._principal(claims, now)
-        self._cache[digest] = (min(claims["exp"], now + CACHE_SECONDS), principal)
-        if len(self._cache) > CACHE_ENTRIES:
-            self._cache.popitem(last=False)
-        return principal
+        verified = self._cache.get(digest)
+        if verified is None or now >= verified.good_until:
+            claims = await self._claims(token)
+            verified = _Verified(
+                principal=self._principal(claims, now),
+                issued=_moment(claims, "iat"),
+                good_until=min(claims["exp"], now + CACHE_SECONDS),
+            )
+            self._cache[digest] = verified
+            if len(self._cache) > CACHE_ENTRIES:
+                self._cache.popitem(last=False)
+        await self._refuse_revoked(verified)
+        return verified.principal
+
+    async def _refuse_revoked(self, verified: _Verified) -> None:
+        if self._revocations is None:
+            return
+        revoked = await self._revocations.revoked_at(verified.principal.id)
+        # Who got a new key since then gets new tokens, and those are good.
+        if revoked is not None and verified.issued <= revoked + REVOKED_SLACK_SECONDS:
+            raise Refusal(problems.TOKEN_INVALID)
 
     async def _claims(self, token: str) -> dict[str, Any]:
         header = _header(token)

@@ -33,7 +33,11 @@ class IssuedToken:
 
 
 class TokenIssuer:
-    """Issues access tokens for one installation."""
+    """Issues access tokens for one installation.
+
+    Attributes:
+        seconds: How long a token lives.
+    """
 
     def __init__(
         self,
@@ -56,7 +60,7 @@ class TokenIssuer:
         self._key = OKPKey.import_key(private)
         self._issuer = issuer
         self._audience = audience
-        self._seconds = seconds
+        self.seconds = seconds
         self._clock = clock
         self._new_id = new_id
 
@@ -70,11 +74,11 @@ class TokenIssuer:
             issuer=self._issuer,
             audience=self._audience,
             now=self._clock.now(),
-            lifetime_seconds=self._seconds,
+            lifetime_seconds=self.seconds,
             token_id=self._new_id(),
         )
         text = sign_access_token(claims, self._key)
-        return IssuedToken(text, self._seconds, str(claims["scope"]))
+        return IssuedToken(text, self.seconds, str(claims["scope"]))
 
     def jwks(self) -> dict[str, Any]:
         """Return the public keys as a JWK set (RFC 7517 §5)."""

@@ -85,6 +85,19 @@ class Terms:
     default_purpose: Purpose | None
 
 
+@dataclass(frozen=True, slots=True)
+class Revocation:
+    """Tokens of this client or officer, issued until then, are good no more.
+
+    Attributes:
+        subject: Client id or officer id, as `sub` of a token.
+        revoked_at: Milliseconds.
+    """
+
+    subject: str
+    revoked_at: int
+
+
 def officer_id(party: str, person: str) -> str:
     """Return the id of an officer in tokens and in the table of aliases."""
     return f"{party}/{person}"

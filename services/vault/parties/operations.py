@@ -10,7 +10,7 @@ from contracts.officers import OfficerRole
 from contracts.scopes import Scope
 from services.chassis import outbox
 from services.chassis.auth import Principal, PrincipalKind
-from services.chassis.clock import Clock
+from services.chassis.clock import Clock, milliseconds
 from services.chassis.database import Tx
 from services.chassis.journal import Journal
 from services.chassis.lanes import EventRef
@@ -25,10 +25,17 @@ from services.vault.parties.errors import (
     ScopeRefused,
 )
 from services.vault.parties.issuer import IssuedToken, TokenIssuer
-from services.vault.parties.members import PLATFORM, EnrolledKey, Party, Terms
+from services.vault.parties.members import (
+    PLATFORM,
+    EnrolledKey,
+    Party,
+    Revocation,
+    Terms,
+)
 from services.vault.parties.roles import scopes_of
 
 MEMORY_SECONDS = 2.0  # who is revoked is refused after this, at the latest
+CLOCKS_APART_SECONDS = 60  # another host may end a token so much later
 MEMORY_CALLERS = 4_096  # remembered at once
 _NO_HASH = bytes(32)
 
@@ -188,6 +195,12 @@ class Parties:
             return revoke_keys(tx, key, actor)
 
         return await self._changes.write(revoke)
+
+    async def revocations(self) -> list[Revocation]:
+        """Return who was revoked while a token of theirs may still live."""
+        now = milliseconds(self._clock.now())
+        since = now - (self._issuer.seconds + CLOCKS_APART_SECONDS) * 1000
+        return await self._changes.read(lambda c: store.revocations(c, since))
 
     # --- offered to other rooms ------------------------------------------------------
 

@@ -88,9 +88,9 @@ def scopes_of(role: OfficerRole, party: str) -> frozenset[Scope]:
 
 TRANSFER_SCOPES: Final = frozenset(
     {scope for scope in Scope if scope.value.startswith("custody:")}
-    | {Scope.OFFICERS_READ}
+    | {Scope.OFFICERS_READ, Scope.REVOCATIONS_READ}
 )
 """What the client `transfer` is enrolled with."""
 
-AUDIT_SCOPES: Final = frozenset({Scope.OUTBOX_READ})
+AUDIT_SCOPES: Final = frozenset({Scope.OUTBOX_READ, Scope.REVOCATIONS_READ})
 """What the client `audit` is enrolled with."""

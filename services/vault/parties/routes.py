@@ -4,6 +4,7 @@
 
 import base64
 import binascii
+from dataclasses import asdict
 from typing import Annotated, Any, Final
 from urllib.parse import unquote_plus
 
@@ -23,6 +24,8 @@ from services.vault.parties.schemas import (
     JwksOut,
     OfficerKeyOut,
     OfficerKeysOut,
+    RevocationOut,
+    RevocationsOut,
     RevokedOut,
     TokenOut,
 )
@@ -96,6 +99,15 @@ def router(parties: Parties, issuer: TokenIssuer) -> StrictRouter:
     ) -> OfficerKeysOut:
         keys = await parties.officers(caller, party)
         return OfficerKeysOut(items=[OfficerKeyOut.of(key) for key in keys])
+
+    @api.get(
+        "/v1/revocations",
+        dependencies=[require(Scope.REVOCATIONS_READ)],
+        summary="Who was revoked while a token of theirs may still live",
+    )
+    async def read_revocations() -> RevocationsOut:
+        found = await parties.revocations()
+        return RevocationsOut(items=[RevocationOut(**asdict(item)) for item in found])
 
     @api.post(
         "/v1/officers/{key_id}:revoke",

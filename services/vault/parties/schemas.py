@@ -86,6 +86,24 @@ class OfficerKeysOut(BaseModel):
     items: list[OfficerKeyOut]
 
 
+class RevocationOut(BaseModel):
+    """A client or officer was revoked.
+
+    Attributes:
+        subject: `sub` of the tokens that are good no more.
+        revoked_at: Milliseconds; tokens issued after it are another key's, and good.
+    """
+
+    subject: str
+    revoked_at: int
+
+
+class RevocationsOut(BaseModel):
+    """Who was revoked while a token of theirs may still live."""
+
+    items: list[RevocationOut]
+
+
 class RevokedOut(BaseModel):
     """A key file was revoked."""
 

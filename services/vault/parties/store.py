@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.engine import Connection, Row
 from sqlalchemy.exc import IntegrityError
 
@@ -26,7 +26,15 @@ from services.vault.parties.errors import (
     OfficerWithoutKey,
     PartyUnknown,
 )
-from services.vault.parties.members import Client, EnrolledKey, KeyPurpose, Party, Terms
+from services.vault.parties.members import (
+    Client,
+    EnrolledKey,
+    KeyPurpose,
+    Party,
+    Revocation,
+    Terms,
+    officer_id,
+)
 from services.vault.parties.tables import actor, assertion, client, officer, party
 
 _SELLER_ROLE: Final = {
@@ -318,6 +326,26 @@ def terms_of(connection: Connection, principal: Principal) -> Terms:
     if found is None or found.revoked or found.party != party_id:
         raise ClientRevoked
     return Terms(found.purposes, found.default_purpose)
+
+
+def revocations(connection: Connection, since: int) -> list[Revocation]:
+    """Return each client and officer revoked after `since`, with the last time.
+
+    Args:
+        connection: A connection of the records' database.
+        since: Milliseconds.
+    """
+    officers = connection.execute(
+        select(officer.c.party, officer.c.person, func.max(officer.c.revoked_at))
+        .where(officer.c.revoked_at > since)
+        .group_by(officer.c.party, officer.c.person)
+    )
+    clients = connection.execute(
+        select(client.c.id, client.c.revoked_at).where(client.c.revoked_at > since)
+    )
+    return [Revocation(officer_id(of, person), at) for of, person, at in officers] + [
+        Revocation(id_, at) for id_, at in clients
+    ]
 
 
 # -- Aliases of actors, used assertions -------------------------------------------

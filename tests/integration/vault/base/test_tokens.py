@@ -66,7 +66,7 @@ async def test_credentials_in_the_form_work_as_well_and_are_never_stored(
             },
         )
         assert answer.status_code == 200
-        assert answer.json()["scope"] == "outbox:read"
+        assert answer.json()["scope"] == "outbox:read revocations:read"
         assert answer.json()["expires_in"] == 600
         assert answer.headers["cache-control"] == "no-store"
 

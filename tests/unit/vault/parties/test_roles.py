@@ -20,6 +20,7 @@ def test_no_person_moves_custody_or_reads_the_outbox(role: OfficerRole) -> None:
         Scope.CUSTODY_EXECUTE,
         Scope.CUSTODY_DESTROY,
         Scope.OUTBOX_READ,
+        Scope.REVOCATIONS_READ,
     }
     for party in ("alpha", PLATFORM):
         assert not scopes_of(role, party) & never
@@ -45,8 +46,9 @@ def test_every_partys_metadata_is_for_the_platform_only(role: OfficerRole) -> No
 
 
 def test_the_services_have_what_they_need_and_no_record() -> None:
-    assert {Scope.OUTBOX_READ} == AUDIT_SCOPES
+    assert {Scope.OUTBOX_READ, Scope.REVOCATIONS_READ} == AUDIT_SCOPES
     assert all(
-        scope.value.startswith("custody:") or scope is Scope.OFFICERS_READ
+        scope.value.startswith("custody:")
+        or scope in {Scope.OFFICERS_READ, Scope.REVOCATIONS_READ}
         for scope in TRANSFER_SCOPES
     )
