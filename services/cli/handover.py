@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -93,12 +93,25 @@ def watch(
     """Follow a handover until it has ended; one JSON a line with --json."""
     with errors_shown(as_json=as_json):
         api = _api(officer, vault, transfer)
-        with api.events(f"/v1/handovers/{handover}/progress") as seen:
-            if as_json:
-                for one in seen:
-                    typer.echo(json.dumps(one))
-                return
-            draw(seen, Console())
+        seen = followed(api, f"/v1/handovers/{handover}/progress")
+        if as_json:
+            for one in seen:
+                typer.echo(json.dumps(one))
+            return
+        draw(seen, Console())
+
+
+def followed(api: Api, path: str) -> Iterator[Mapping[str, Any]]:
+    """Yield each change; a stream that ends with its token goes on with a new one."""
+    ended = False
+    while not ended:
+        with api.events(path) as seen:
+            ended = True
+            for one in seen:
+                if "code" in one:  # the event `closed`
+                    ended = False
+                else:
+                    yield one
 
 
 def draw(seen: Iterable[Mapping[str, Any]], console: Console) -> None:

@@ -2,9 +2,7 @@
 """Routes of the search room: one call each, no logic."""
 # Annotations are evaluated here: FastAPI reads them.
 
-import asyncio
 import base64
-import contextlib
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
@@ -34,6 +32,7 @@ from services.audit.search.schemas import (
 from services.audit.search.terms import UNREADABLE, terms_of
 from services.chassis.auth import Principal, require
 from services.chassis.body import SAFE_INT, Cursor, Digits, Limit, StrictRouter
+from services.chassis.streams import HOW_IT_ENDS, StreamLife
 
 TAR = "application/x-tar"
 PROOF = "text/plain; charset=utf-8"
@@ -118,19 +117,17 @@ def _add_stream(api: StrictRouter, searches: Searches) -> None:
     @api.get(
         "/v1/stream",
         summary="The caller's events as they are published",
+        description=HOW_IT_ENDS,
         response_class=EventSourceResponse,
     )
     async def follow_log(
         request: Request, principal: Reader, start: Annotated[int, Depends(begun)]
     ) -> AsyncIterator[ServerSentEvent]:
-        async def pause(seconds: float) -> bool:
-            stopping: asyncio.Event = request.app.state.stopping
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stopping.wait(), seconds)
-            return stopping.is_set() or await request.is_disconnected()
-
-        async for leaf in searches.follow(principal, start, pause):
+        life = StreamLife(request)
+        async for leaf in life.of(searches.follow(principal, start, life.pause)):
             yield _sent(leaf)
+        for last in life.farewell():
+            yield last
 
 
 def _add_exports(api: StrictRouter, exports: Exports) -> None:

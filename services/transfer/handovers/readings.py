@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any, Final, TypeVar
 
 from services.chassis.auth import Principal, PrincipalKind
@@ -161,7 +161,7 @@ class Readings:
 
     async def follow(
         self, principal: Principal, handover: str, pause: Callable[[float], Any]
-    ) -> AsyncIterator[dict[str, Any]]:
+    ) -> AsyncGenerator[dict[str, Any], None]:
         """Yield the handover whenever it has changed, until it has ended.
 
         Args:

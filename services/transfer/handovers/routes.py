@@ -3,8 +3,6 @@
 
 # Annotations are evaluated here: FastAPI reads them.
 
-import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
@@ -18,6 +16,7 @@ from services.chassis.auth import Principal, require
 from services.chassis.body import Cursor, Limit, StrictRouter, Text
 from services.chassis.idempotency import REPLAYED, required_key_of
 from services.chassis.problem_json import openapi_responses
+from services.chassis.streams import HOW_IT_ENDS, StreamLife
 from services.transfer.errors import HandoverNotFound
 from services.transfer.handovers.operations import Handovers
 from services.transfer.handovers.readings import Readings
@@ -155,19 +154,17 @@ def _add_progress(made: StrictRouter, readings: Readings) -> None:
     @made.get(
         "/{handover}/progress",
         summary="Changes of its state and counts, until it has ended",
+        description=HOW_IT_ENDS,
         response_class=EventSourceResponse,
     )
     async def follow_handover(
         handover: Annotated[str, Depends(visible)], principal: Reader, request: Request
     ) -> AsyncIterator[ServerSentEvent]:
-        async def pause(seconds: float) -> bool:
-            stopping: asyncio.Event = request.app.state.stopping
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stopping.wait(), seconds)
-            return stopping.is_set() or await request.is_disconnected()
-
-        async for seen in readings.follow(principal, handover, pause):
+        life = StreamLife(request)
+        async for seen in life.of(readings.follow(principal, handover, life.pause)):
             yield ServerSentEvent(event="progress", data=seen, id=str(seen["step"]))
+        for last in life.farewell():
+            yield last
 
 
 def _add_papers(made: StrictRouter, readings: Readings) -> None:

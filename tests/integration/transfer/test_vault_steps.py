@@ -305,6 +305,18 @@ async def test_progress_ends_when_the_service_stops(running: Running) -> None:
     assert answer.text.count("data: ") == 1
 
 
+async def test_progress_ends_with_the_token(running: Running) -> None:
+    handover = await running.to("draft")
+    task = asyncio.create_task(running.get(handover, "/progress"))
+    await asyncio.sleep(0.1)
+    running.house.clock.advance(3601)
+    answer: httpx.Response = await asyncio.wait_for(task, 5)
+    assert answer.text.count("event: progress") == 1
+    assert answer.text.rstrip().endswith(
+        'event: closed\ndata: {"code": "token-expired"}'
+    )
+
+
 def test_every_state_the_system_works_in_is_looked_at() -> None:
     from services.transfer.execution.operations import _DRIVEN
     from services.transfer.handovers.states import RELEASERS, Event

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from rich.console import Console
 
-from services.cli.handover import draw, progress_text
+from services.cli.handover import draw, followed, progress_text
 from services.cli.http import Api, Refused
 
 PROGRESS = {
@@ -41,6 +41,20 @@ def test_a_stream_gives_each_event_and_draws_a_bar() -> None:
     draw(events, Console(file=out, force_terminal=True, width=120))
     assert "executing" in out.getvalue()
     assert "3/4" in out.getvalue()
+
+
+CLOSED = 'event: closed\ndata: {"code": "token-expired"}\n\n'
+
+
+def test_a_stream_that_ends_with_its_token_goes_on_with_a_new_one() -> None:
+    parts = [
+        'event: progress\ndata: {"step": 1}\n\n' + CLOSED,
+        'event: progress\ndata: {"step": 2}\n\n',
+    ]
+    transport = httpx.MockTransport(lambda _r: httpx.Response(200, text=parts.pop(0)))
+    api = Api("http://transfer", transport=transport)
+    assert list(followed(api, "/v1/x")) == [{"step": 1}, {"step": 2}]
+    assert parts == []
 
 
 def test_a_refused_stream_is_a_refusal() -> None:

@@ -8,6 +8,7 @@ import contextlib
 import secrets
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import httpx
 import uvicorn
@@ -35,7 +36,7 @@ from services.chassis.auth import (
     access_claims,
     sign_access_token,
 )
-from services.chassis.clock import SystemClock, random_alias
+from services.chassis.clock import Clock, SystemClock, random_alias
 from services.chassis.database import Database
 from services.chassis.engines import Engines
 from services.chassis.journal import Journal
@@ -81,6 +82,17 @@ def bearer(
     return {"Authorization": f"Bearer {token}"}
 
 
+def verifier(clock: Clock = CLOCK, **options: Any) -> TokenVerifier:
+    """Return who verifies the tokens of `bearer`."""
+    return TokenVerifier(
+        issuer=SETTINGS.issuer,
+        audience=SETTINGS.audience,
+        keys=LocalKeys(lambda: KeySet([TOKEN_KEY])),
+        clock=clock,
+        **options,
+    )
+
+
 class Library:
     """The log, its projection and its routes."""
 
@@ -113,12 +125,7 @@ class Library:
                 log_router(self.log, public_log=True),
                 search_router(searches, exports),
             ],
-            verifier=TokenVerifier(
-                issuer=SETTINGS.issuer,
-                audience=SETTINGS.audience,
-                keys=LocalKeys(lambda: KeySet([TOKEN_KEY])),
-                clock=CLOCK,
-            ),
+            verifier=verifier(),
             clock=CLOCK,
         )
 

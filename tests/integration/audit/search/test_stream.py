@@ -3,11 +3,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
 
 import httpx
 
+from tests.fakes.clock import SettableClock
 from tests.fakes.evidence import Lane
-from tests.integration.audit.search.library import Library, bearer
+from tests.integration.audit.search.library import CLOCK, Library, bearer, verifier
 from tests.integration.audit.search.test_search import reading
 
 
@@ -92,3 +94,79 @@ async def test_a_malformed_position_is_refused(library: Library) -> None:
     headers = {**bearer("seller"), "Last-Event-ID": "x"}
     answer = await library.http.get("/v1/stream", headers=headers)
     assert answer.status_code == 422
+
+
+async def to_its_end(lines: AsyncIterator[str]) -> list[str]:
+    return [line async for line in lines if not line.startswith((":", "retry"))]
+
+
+async def test_a_stream_ends_with_its_token_and_a_new_one_goes_on(
+    library: Library,
+) -> None:
+    vault = Lane("a")
+    await library.add(vault, [vault.open()])
+    clock = SettableClock(CLOCK.now())
+    library.app.state.verifier = verifier(clock)
+    async with (
+        asyncio.timeout(10),
+        library.served() as url,
+        httpx.AsyncClient(base_url=url, timeout=10) as http,
+        http.stream("GET", "/v1/stream", headers=bearer("seller")) as got,
+    ):
+        lines = got.aiter_lines()
+        last, _type, _data = await sent(lines)
+        clock.advance(601)
+        end = await to_its_end(lines)
+        assert end == ["event: closed", 'data: {"code": "token-expired"}', ""]
+    missed = vault.write(reading().draft("seller"))
+    await library.add(vault, [missed])
+    library.app.state.stopping.clear()
+    library.app.state.verifier = verifier()
+    (found,) = await take(library, 1, **{"Last-Event-ID": str(last)})
+    assert found[2].encode() == missed
+
+
+async def test_a_busy_stream_ends_with_its_token_too(library: Library) -> None:
+    vault = Lane("a")
+    raws = [vault.open()]
+    raws += [vault.write(reading().draft("seller")) for _ in range(450)]
+    await library.add(vault, raws)
+    looks = 0
+
+    class Waning(SettableClock):
+        def now(self) -> datetime:
+            nonlocal looks
+            looks += 1
+            return super().now() + timedelta(seconds=601 if looks > 100 else 0)
+
+    library.app.state.verifier = verifier(Waning(CLOCK.now()))
+    headers = {**bearer("seller"), "Last-Event-ID": "0"}
+    async with (
+        asyncio.timeout(10),
+        library.served() as url,
+        httpx.AsyncClient(base_url=url, timeout=10) as http,
+        http.stream("GET", "/v1/stream", headers=headers) as got,
+    ):
+        lines = await to_its_end(got.aiter_lines())
+    assert 'data: {"code": "token-expired"}' in lines
+    assert sum(line.startswith("id: ") for line in lines) < 100
+
+
+async def test_a_stream_ends_when_its_caller_is_revoked(library: Library) -> None:
+    moments: dict[str, float] = {}
+
+    class Revocations:
+        async def revoked_at(self, subject: str) -> float | None:
+            return moments.get(subject)
+
+    library.app.state.verifier = verifier(revocations=Revocations())
+    async with (
+        asyncio.timeout(10),
+        library.served() as url,
+        httpx.AsyncClient(base_url=url, timeout=10) as http,
+        http.stream("GET", "/v1/stream", headers=bearer("seller")) as got,
+    ):
+        lines = got.aiter_lines()
+        await sent(lines)
+        moments["crm"] = CLOCK.now().timestamp()
+        assert 'data: {"code": "token-invalid"}' in await to_its_end(lines)
