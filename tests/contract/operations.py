@@ -180,7 +180,7 @@ def rows() -> Mapping[str, Row]:
         found |= {
             f"{service}.livez": Row(None, **_PUBLIC),
             f"{service}.readyz": Row(None, **_PUBLIC),
-            f"{service}.metrics_text": Row(None, **_PUBLIC),
+            f"{service}.metrics_text": Row("audit", foreign=(200,), why=WHOLE_LOG),
             f"{service}.describe_problem": Row(
                 None, path={"code": "not-found"}, random={"code": "nothing"}, **_PUBLIC
             ),
@@ -212,12 +212,9 @@ def _vault_rows() -> dict[str, Row]:
         "vault.read_jwks": Row(None, **_PUBLIC),
         "vault.read_installation": Row(None, **_PUBLIC),
         "vault.list_officers": Row(
-            TILL,
-            path={"party": "seller"},
-            random={"party": "nobody"},
-            foreign=(200,),
-            why="public keys, for everybody who checks a signature",
+            "SO", path={"party": "seller"}, random={"party": "nobody"}
         ),
+        "vault.read_revocations": Row("transfer", foreign=(200,), why=WHOLE_LOG),
         "vault.revoke_officer": Row(
             "SO",
             path={"key_id": "$spare_key"},
@@ -390,7 +387,9 @@ def _audit_rows() -> dict[str, Row]:
             foreign=(403,),
             why="bundles are of the whole log, for the installation's own people",
         ),
-        "audit.read_lanes": Row("crm", foreign=(200,), why="positions, no content"),
+        "audit.read_lanes": Row(
+            "audit", foreign=(403,), why="how busy all are, for the installation's own"
+        ),
         "audit.read_alerts": Row("crm", foreign=(200,), why="codes, no content"),
         "audit.find_events": Row("crm", **_OWN),
         "audit.read_event": Row("crm", **_LEAF),
