@@ -390,6 +390,9 @@ def _audit_rows() -> dict[str, Row]:
         "audit.read_lanes": Row(
             "audit", foreign=(403,), why="how busy all are, for the installation's own"
         ),
+        "audit.read_lane_end": Row(
+            None, path={"lane": "$lane"}, random={"lane": "ab" * 16}, **_PUBLIC
+        ),
         "audit.read_alerts": Row("crm", foreign=(200,), why="codes, no content"),
         "audit.find_events": Row("crm", **_OWN),
         "audit.read_event": Row("crm", **_LEAF),

@@ -28,7 +28,9 @@ EVERYWHERE = PAGES | {
 PUBLIC = {
     "vault": EVERYWHERE | {"GET /v1/installation", "GET /v1/jwks", "POST /v1/token"},
     "transfer": EVERYWHERE,
-    "audit": EVERYWHERE | {"GET /checkpoint", "GET /tile/{level}/{place:path}"},
+    "audit": EVERYWHERE
+    | {"GET /checkpoint", "GET /tile/{level}/{place:path}"}
+    | {"GET /v1/lanes/{lane}"},
 }
 
 
