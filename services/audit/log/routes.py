@@ -146,7 +146,12 @@ def router(log: Log, *, public_log: bool) -> StrictRouter:
     @api.get(
         "/v1/lanes/{lane}",
         dependencies=[guard],
-        responses=openapi_responses(problems.NOT_FOUND),
+        responses=openapi_responses(
+            problems.NOT_FOUND,
+            problems.AUDIT_UNAVAILABLE,
+            problems.BUSY,
+            problems.SHUTTING_DOWN,
+        ),
         summary="Where a lane ends in the log: a source holds its database against it",
     )
     async def read_lane_end(lane: LaneId) -> LaneEndOut:
