@@ -387,9 +387,7 @@ def _audit_rows() -> dict[str, Row]:
             foreign=(403,),
             why="bundles are of the whole log, for the installation's own people",
         ),
-        "audit.read_lanes": Row(
-            "audit", foreign=(403,), why="how busy all are, for the installation's own"
-        ),
+        "audit.read_lanes": Row("audit", foreign=(403,), why="how busy all are"),
         "audit.read_lane_end": Row(
             None, path={"lane": "$lane"}, random={"lane": "ab" * 16}, **_PUBLIC
         ),
