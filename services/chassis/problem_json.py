@@ -32,6 +32,8 @@ from services.chassis.database import (
 
 MEDIA_TYPE = "application/problem+json"
 MAX_FAULTS = 50
+EVENT_MEMBER = "audit_event"
+"""Member of a refusal that stands in the log; its answer has the header too."""
 
 _BY_STATUS: Mapping[int, Problem] = {
     400: problems.BAD_REQUEST,
@@ -174,12 +176,16 @@ def refusal_response(error: Exception, scope: Mapping[str, Any]) -> Response | N
     retry = getattr(error, "retry_after", None)
     if retry is None and problem.status in {429, 503}:
         retry = 1
+    extra = getattr(error, "extra", None) or {}
+    headers = {} if retry is None else {"Retry-After": str(retry)}
+    if EVENT_MEMBER in extra:
+        headers["Audit-Event"] = str(extra[EVENT_MEMBER])
     return problem_response(
         problem,
         request_id=request_id(scope),
         faults=faults,
-        extra=getattr(error, "extra", None),
-        headers={} if retry is None else {"Retry-After": str(retry)},
+        extra=extra,
+        headers=headers,
     )
 
 
@@ -315,7 +321,8 @@ def error_response(error: Exception, scope: Mapping[str, Any]) -> Response:
     """Return the answer for any exception; log those nobody should meet."""
     refused = refusal_response(error, scope)
     expected = refused is not None and refused.status_code != problems.INTERNAL.status
-    if refused is not None and expected and not isinstance(error, DatabaseError):
+    alarming = isinstance(error, DatabaseError) or getattr(error, "alarm", False)
+    if refused is not None and expected and not alarming:
         return refused
     telemetry.logger().error(
         "request.failed",

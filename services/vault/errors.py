@@ -13,9 +13,15 @@ from contracts.problems import Problem
 
 
 class VaultError(Exception):
-    """The root of the vault's typed errors; `problem` is what a caller is told."""
+    """The root of the vault's typed errors.
+
+    Attributes:
+        problem: What a caller is told.
+        alarm: Whether the operator's log must show it, whatever its status.
+    """
 
     problem: ClassVar[Problem] = problems.INTERNAL
+    alarm: ClassVar[bool] = False
 
 
 class SealFault(StrEnum):
