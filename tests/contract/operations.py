@@ -178,9 +178,11 @@ def rows() -> Mapping[str, Row]:
     found = {**_vault_rows(), **_custody_rows(), **_transfer_rows(), **_audit_rows()}
     for service in SERVICES:
         found |= {
+            f"{service}.describe_service": Row(None, **_PUBLIC),
             f"{service}.livez": Row(None, **_PUBLIC),
             f"{service}.readyz": Row(None, **_PUBLIC),
             f"{service}.metrics_text": Row(None, **_PUBLIC),
+            f"{service}.list_problems": Row(None, **_PUBLIC),
             f"{service}.describe_problem": Row(
                 None, path={"code": "not-found"}, random={"code": "nothing"}, **_PUBLIC
             ),

@@ -21,8 +21,10 @@ PAGES = {
     "GET /openapi.json",
 }
 EVERYWHERE = PAGES | {
+    "GET /",
     "GET /livez",
     "GET /metrics",
+    "GET /problems",
     "GET /problems/{code}",
     "GET /readyz",
 }

@@ -12,7 +12,8 @@ from typing import Any, Protocol, runtime_checkable
 from urllib.parse import unquote_to_bytes
 
 from fastapi import APIRouter, Request, Response
-from fastapi.dependencies.utils import get_flat_dependant
+from fastapi.dependencies.utils import get_flat_params
+from fastapi.params import Query
 from fastapi.routing import APIRoute
 
 from contracts import problems
@@ -104,11 +105,6 @@ class StrictRoute(APIRoute):
 
     takes_any_query = False
 
-    def parameters(self, place: str) -> list[str]:
-        """Return the names of the `query`, `path` or `header` parameters it declares."""
-        flat = get_flat_dependant(self.dependant)
-        return sorted(field.alias for field in getattr(flat, f"{place}_params"))
-
     def get_route_handler(self) -> Handler:
         """Return the handler that checks first and then does FastAPI's work."""
         inner = super().get_route_handler()
@@ -117,7 +113,7 @@ class StrictRoute(APIRoute):
         media_type = getattr(field.field_info, "media_type", None) if field else None
         calls: list[Any] = [d.call for d in self.dependant.dependencies]
         guards = [call for call in calls if isinstance(call, BeforeBody)]
-        query = None if self.takes_any_query else self.parameters("query")
+        query = None if self.takes_any_query else _query_names(self)
 
         async def handler(request: Request) -> Response:
             _check_address(request)
@@ -149,6 +145,14 @@ def _check_address(request: Request) -> None:
         fine = False
     if not fine:
         raise Refusal(problems.BAD_REQUEST)
+
+
+def _query_names(route: APIRoute) -> list[str]:
+    """Return the query parameters that a route declares, by name."""
+    declared = get_flat_params(route.dependant)
+    return sorted(
+        field.alias for field in declared if isinstance(field.field_info, Query)
+    )
 
 
 def _check_query(request: Request, known: Sequence[str]) -> None:
