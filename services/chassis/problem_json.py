@@ -29,8 +29,8 @@ from services.chassis.database import (
     DatabaseUnavailable,
     Fenced,
 )
+from services.chassis.declared import MEDIA_TYPE
 
-MEDIA_TYPE = "application/problem+json"
 MAX_FAULTS = 50
 EVENT_MEMBER = "audit_event"
 """Member of a refusal that stands in the log; its answer has the header too."""
@@ -337,46 +337,3 @@ def install(app: FastAPI) -> None:
     """Let the framework's errors be problems; `ProblemBoundary` answers the others."""
     app.add_exception_handler(RequestValidationError, on_validation_error)
     app.add_exception_handler(HTTPException, on_http_exception)
-
-
-def openapi_responses(*listed: Problem) -> dict[int | str, dict[str, Any]]:
-    """Return the OpenAPI `responses` rows of problems, one per status."""
-    rows: dict[int | str, dict[str, Any]] = {}
-    for status in sorted({problem.status for problem in listed}):
-        codes = sorted(p.code for p in listed if p.status == status)
-        rows[status] = {
-            "description": ", ".join(f"`{code}`" for code in codes),
-            "content": {
-                MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}
-            },
-        }
-    return rows
-
-
-PROBLEM_SCHEMA: Mapping[str, Any] = {
-    "type": "object",
-    "required": ["type", "title", "status", "detail", "code", "request_id"],
-    "properties": {
-        "type": {"type": "string", "format": "uri-reference"},
-        "title": {"type": "string"},
-        "status": {"type": "integer", "minimum": 400, "maximum": 599},
-        "detail": {"type": "string"},
-        "instance": {"type": "string", "format": "uri-reference"},
-        "code": {"type": "string"},
-        "request_id": {"type": "string"},
-        "errors": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["in", "pointer", "code", "msg"],
-                "properties": {
-                    "in": {"type": "string"},
-                    "pointer": {"type": "string"},
-                    "code": {"type": "string"},
-                    "msg": {"type": "string"},
-                },
-            },
-        },
-    },
-}
-"""JSON schema of the answer; further members are codes and counts."""
