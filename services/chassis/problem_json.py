@@ -79,8 +79,8 @@ _MESSAGES: Mapping[str, str] = {
     "model_type": "must be an object",
     "model_attributes_type": "must be an object",
     "list_type": "must be an array",
-    "enum": "is not one of the accepted values",
-    "literal_error": "is not one of the accepted values",
+    "enum": "must be {expected}",
+    "literal_error": "must be {expected}",
     "uuid_parsing": "must be a UUID",
     "datetime_from_date_parsing": "must be a time as in RFC 3339",
     "datetime_parsing": "must be a time as in RFC 3339",
@@ -208,7 +208,9 @@ def _fault(item: Mapping[str, Any], known: frozenset[str]) -> Fault:
     bounds = {
         key: value
         for key, value in item.get("ctx", {}).items()
+        # What is expected is told by our own model, the rest may quote the input.
         if isinstance(value, int | float)
+        or (key == "expected" and code in {"enum", "literal_error"})
     }
     message = _MESSAGES.get(code, "is not valid")
     try:
@@ -216,7 +218,8 @@ def _fault(item: Mapping[str, Any], known: frozenset[str]) -> Fault:
     except KeyError:
         text = "is not valid"
     return Fault(
-        pointer="".join(f"/{_segment(part, known)}" for part in path),
+        # A key that is wrong itself has the place of its value.
+        pointer="".join(f"/{_segment(p, known)}" for p in path if p != "[key]"),
         code=code if _CODE.fullmatch(code) else "invalid",
         msg=text,
         where=where if where in {"body", "query", "path", "header"} else "body",

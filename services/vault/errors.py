@@ -5,11 +5,12 @@ No message carries a value that came from a request or a record: errors reach lo
 and answers, and personal data must reach neither.
 """
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import ClassVar
 
 from contracts import problems
-from contracts.problems import Problem
+from contracts.problems import Fault, Problem
 
 
 class VaultError(Exception):
@@ -17,10 +18,12 @@ class VaultError(Exception):
 
     Attributes:
         problem: What a caller is told.
+        faults: The places of the request that caused it.
         alarm: Whether the operator's log must show it, whatever its status.
     """
 
     problem: ClassVar[Problem] = problems.INTERNAL
+    faults: Sequence[Fault] = ()
     alarm: ClassVar[bool] = False
 
 

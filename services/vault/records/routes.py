@@ -14,6 +14,7 @@ from services.chassis.body import Cursor, Limit, StrictRouter, Text
 from services.chassis.declared import Answers, answered, openapi_responses
 from services.chassis.idempotency import IdempotencyStore, OptionalKey
 from services.vault.access import View
+from services.vault.records import places
 from services.vault.records.answers import (
     answer,
     appended,
@@ -115,13 +116,15 @@ def _add_writes(
         if_none_match: IfNoneMatch = None,
     ) -> Response:
         keyed = Keyed(idempotency, caller, "create_record", key)
-        written = await records.create(
-            caller,
-            purpose,
-            body.content(),
-            must_be_new=if_none_match == "*",
-            once=keyed.once(created, body.model_dump(mode="json")),
-        )
+        new = body.content()
+        with places.in_record(new):
+            written = await records.create(
+                caller,
+                purpose,
+                new,
+                must_be_new=if_none_match == "*",
+                once=keyed.once(created, body.model_dump(mode="json")),
+            )
         return answer(written, created)
 
     @api.post(
@@ -144,7 +147,10 @@ def _add_writes(
         results = await records.batch(
             caller, purpose, items, all_or_none=body.all_or_none
         )
-        return BatchOut(items=[result_out(one) for one in results])
+        pairs = zip(results, items, strict=True)
+        return BatchOut(
+            items=[result_out(*pair, position) for position, pair in enumerate(pairs)]
+        )
 
     @api.post(
         "/v1/records/{id}/entries",
@@ -161,7 +167,10 @@ def _add_writes(
     ) -> Response:
         keyed = Keyed(idempotency, caller, "append_entries", key)
         once = keyed.once(appended, [id, body.model_dump(mode="json")])
-        written = await records.append(caller, purpose, id, body.content(), once=once)
+        with places.in_entries(body.class_):
+            written = await records.append(
+                caller, purpose, id, body.content(), once=once
+            )
         return answer(written, appended)
 
 
@@ -182,9 +191,11 @@ def _add_changes(api: StrictRouter, records: Records) -> None:
         purpose: Purpose = None,
         if_match: IfMatch = None,
     ) -> WrittenOut:
-        written = await records.patch(
-            caller, purpose, id, body.content(), etag_of(if_match)
-        )
+        change = body.content()
+        with places.in_record(change):
+            written = await records.patch(
+                caller, purpose, id, change, etag_of(if_match)
+            )
         return written_out(response, written)
 
     @api.delete(
@@ -217,7 +228,9 @@ def _add_changes(api: StrictRouter, records: Records) -> None:
         response: Response,
         caller: Annotated[Principal, require(Scope.CONSENTS_WRITE)],
     ) -> FiledOut:
-        name_event(response, await records.file_consent(caller, id, body.filed()))
+        with places.in_right():
+            event = await records.file_consent(caller, id, body.filed())
+        name_event(response, event)
         return FiledOut(id=id)
 
     @api.put(
@@ -231,7 +244,9 @@ def _add_changes(api: StrictRouter, records: Records) -> None:
         response: Response,
         caller: Annotated[Principal, require(Scope.OBJECTIONS_WRITE)],
     ) -> FiledOut:
-        name_event(response, await records.file_objection(caller, id, body.filed()))
+        with places.in_right():
+            event = await records.file_objection(caller, id, body.filed())
+        name_event(response, event)
         return FiledOut(id=id)
 
 
