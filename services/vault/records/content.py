@@ -97,7 +97,7 @@ def place_entries(
     """Put new entries into the volumes of their years, opening further ones.
 
     An entry that stands there already as it is sent is left alone: a nightly sync
-    that sends everything again writes nothing.
+    that sends everything again changes nothing.
     """
     stored_now = (e for volume in known.values() for e in volume.entries.values())
     latest = {e["entry_id"]: e for e in volumes.merged(stored_now)}
