@@ -81,6 +81,7 @@ _MESSAGES: Mapping[str, str] = {
     "list_type": "must be an array",
     "enum": "must be {expected}",
     "literal_error": "must be {expected}",
+    "value_type": "must be a string, integer, boolean, array of strings or null",
     "uuid_parsing": "must be a UUID",
     "datetime_from_date_parsing": "must be a time as in RFC 3339",
     "datetime_parsing": "must be a time as in RFC 3339",

@@ -22,6 +22,7 @@ from services.chassis.body.requests import (
 )
 from services.chassis.body.values import (
     SAFE_INT,
+    AnyOf,
     Body,
     Cursor,
     Day,
@@ -41,6 +42,7 @@ __all__ = [
     "MAX_INT",
     "MIN_INT",
     "SAFE_INT",
+    "AnyOf",
     "BeforeBody",
     "Body",
     "BoundedRequest",
