@@ -155,7 +155,12 @@ class EntriesAppended(Written):
 
 
 class RecordRead(Acted):
-    """A record is about to be disclosed; committed before its first byte leaves."""
+    """A record is about to be disclosed; committed before its first byte leaves.
+
+    Attributes:
+        view: `full`, `masked`, `history`, or `unchanged`: a write sent what the record
+            holds already, and its sender learns that.
+    """
 
     TYPE: ClassVar[str] = "org.keyturn.record.read.v1"
     CLASSIFICATION: ClassVar[str] = "restricted"

@@ -71,6 +71,14 @@ TURN_REFUSED = Problem(
     "holds.",
     "Read `reason`; verify every batch and check the mandate.",
 )
+NOT_RECONCILED = Problem(
+    "not-reconciled",
+    409,
+    "Not what was decided",
+    "What was prepared for the buyer is not what was decided, so nothing moved.",
+    "Do not repeat it: the operator is alarmed; cancel the handover or have the vault "
+    "looked at.",
+)
 IDEMPOTENCY_KEY_IN_USE = Problem(
     "idempotency-key-in-use",
     409,

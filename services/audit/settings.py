@@ -23,6 +23,9 @@ class AuditSettings(ServiceSettings):
     """
 
     SERVICE: ClassVar[str] = "audit"
+    ABOUT: ClassVar[str] = (
+        "Keeps the log of every access and step, and proves what it holds."
+    )
 
     port: int = field(
         default=8403, metadata=read(whole(0, 65_535), "a TCP port, 0-65535")

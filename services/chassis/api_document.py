@@ -3,15 +3,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
 
 from contracts import problems
 from contracts.problems import Problem
-from services.chassis import problem_json
+from services.chassis import declared
 from services.chassis.auth import SCHEME_NAME, TOKEN_PATH
+from services.chassis.body import StrictRoute
 from services.chassis.settings import ServiceSettings
 
 PASTED_TOKEN: Final = "token"  # noqa: S105 - a scheme's name
@@ -62,18 +64,31 @@ def documented(app: FastAPI, settings: ServiceSettings) -> Callable[[], dict[str
         if id(document) not in made:
             made.clear()
             made[id(document)] = document
-            _document_problems(document, settings)
+            _document_problems(document, settings, _routes(app))
         return document
 
     return openapi
 
 
-def _document_problems(document: dict[str, Any], settings: ServiceSettings) -> None:
+def _routes(app: FastAPI) -> Mapping[str, StrictRoute]:
+    """Return the routes of an application by their operation id."""
+    return {
+        str(context.unique_id): context.original_route
+        for context in iter_route_contexts(app.routes)
+        if isinstance(context.original_route, StrictRoute)
+    }
+
+
+def _document_problems(
+    document: dict[str, Any],
+    settings: ServiceSettings,
+    routes: Mapping[str, StrictRoute],
+) -> None:
     components = document.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
-    schemas["Problem"] = dict(problem_json.PROBLEM_SCHEMA)
+    schemas["Problem"] = dict(declared.PROBLEM_SCHEMA)
     scheme = components.get("securitySchemes", {}).get(SCHEME_NAME)
     if scheme is not None:
         flow = scheme["flows"]["clientCredentials"]
@@ -81,18 +96,24 @@ def _document_problems(document: dict[str, Any], settings: ServiceSettings) -> N
         components["securitySchemes"][PASTED_TOKEN] = dict(_PASTED)
     for item in document["paths"].values():
         for operation in item.values():
-            _document_operation(operation)
+            _document_operation(operation, routes[operation["operationId"]])
 
 
-def _document_operation(operation: dict[str, Any]) -> None:
+def _document_operation(operation: dict[str, Any], route: StrictRoute) -> None:
     listed = list(_ALWAYS)
+    calls: list[Any] = [one.call for one in route.dependant.dependencies]
+    for call in calls:
+        if isinstance(call, declared.Declared):
+            listed += call.refusals
+            stated = operation.setdefault("parameters", [])
+            stated.extend(dict(parameter) for parameter in call.parameters)
     if operation.get("security"):
         listed += _GUARDED
         operation["security"].append({PASTED_TOKEN: []})
     if "requestBody" in operation:
         listed += _WITH_BODY
     parameters = operation.get("parameters", [])
-    if parameters:
+    if parameters or not route.takes_any_query:
         listed.append(problems.VALIDATION)
     if any(parameter["in"] == "path" for parameter in parameters):
         listed.append(problems.NOT_FOUND)
@@ -107,11 +128,16 @@ def _answers(answers: dict[str, Any], listed: Sequence[Problem]) -> dict[str, An
         del answers["422"]
     for answer in answers.values():
         _describe_stream(answer)
-    for status, row in problem_json.openapi_responses(*listed).items():
+    for status, row in declared.openapi_responses(*listed).items():
         known = answers.setdefault(str(status), row)
         codes = {*known["description"].split(", "), *row["description"].split(", ")}
-        if problem_json.MEDIA_TYPE in known.get("content", {}):
-            answers[str(status)] = {**known, "description": ", ".join(sorted(codes))}
+        if declared.MEDIA_TYPE in known.get("content", {}):
+            headers = {**known.get("headers", {}), **row.get("headers", {})}
+            answers[str(status)] = {
+                **known,
+                "description": ", ".join(sorted(codes)),
+                **({"headers": headers} if headers else {}),
+            }
     return dict(sorted(answers.items()))
 
 

@@ -3,13 +3,16 @@
 
 Swagger UI comes from the files of the `flask-swagger-ui` wheel (Flask itself is not
 needed), started by a script file of ours: no inline script, no foreign host.
-Every problem type has a page at the address that answers name as their `type`.
+Every problem type has a page at the address that answers name as their `type`, and
+`/` says which service this is. These two are public in every mode: they say nothing
+that differs between installations.
 """
 
 from __future__ import annotations
 
 import html
 import json
+from collections.abc import Iterable
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,8 +25,9 @@ from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 
 from contracts import problems
 from contracts.problems import PROBLEMS, Problem, Refusal
-from services.chassis.body import StrictRouter, Text
+from services.chassis.body import PageRoute, StrictRouter, Text
 from services.chassis.headers import DOCS_CSP
+from services.chassis.settings import ServiceSettings
 
 _OWN = Path(__file__).parent / "docs_assets"
 _SWAGGER_FILES = {
@@ -36,6 +40,15 @@ _SWAGGER_FILES = {
 _OWN_FILES = {"start.js": "text/javascript", "pages.css": "text/css"}
 _MEDIA_TYPES = _SWAGGER_FILES | _OWN_FILES
 _PAGE_HEADERS = {"content-security-policy": DOCS_CSP}
+_DOCS_PATHS = {"docs": "/docs", "openapi": "/openapi.json"}
+_PATHS = {"problems": "/problems", "livez": "/livez", "readyz": "/readyz"}
+_MEANINGS = {
+    "docs": "all routes, to read and to try",
+    "openapi": "the same for programs, OpenAPI 3.1",
+    "problems": "what each refusal means and what to do about it",
+    "livez": "whether the process runs",
+    "readyz": "whether the service can serve",
+}
 _FILE_HEADERS = {**_PAGE_HEADERS, "cache-control": "private, max-age=3600"}
 
 
@@ -60,14 +73,15 @@ def docs_router(app: FastAPI, *, guard: Any) -> StrictRouter:
         app: What is documented.
         guard: Dependency of the routes, `auth.public()` or `auth.require()`.
     """
-    router = StrictRouter(include_in_schema=False, dependencies=[guard])
+    router = StrictRouter(
+        route_class=PageRoute, include_in_schema=False, dependencies=[guard]
+    )
     files = page_files()
-    frame = Template((_OWN / "swagger.html").read_text(encoding="utf-8"))
-    page = frame.substitute(title=html.escape(app.title))
+    page = _frame("swagger.html").substitute(title=html.escape(app.title))
 
     @router.get("/docs")
     async def docs_page() -> Response:
-        return HTMLResponse(page, headers=_PAGE_HEADERS)
+        return _page(page)
 
     @router.get("/docs/{file}")
     async def docs_file(file: str) -> Response:
@@ -85,14 +99,60 @@ def docs_router(app: FastAPI, *, guard: Any) -> StrictRouter:
     return router
 
 
-def problems_router(*, guard: Any) -> StrictRouter:
-    """Return the route /problems/{code}: what a refusal means and what to do.
+def service_router(
+    settings: ServiceSettings, *, guard: Any, with_docs: bool
+) -> StrictRouter:
+    """Return the route /: which service this is, and where to go on.
 
     Args:
-        guard: Dependency of the route, `auth.public()` or `auth.require()`.
+        settings: Of the service; they say what it is for.
+        guard: Dependency of the route, `auth.public()`.
+        with_docs: Whether `docs_router` is there too; without it all is JSON.
     """
-    router = StrictRouter(tags=["problems"], dependencies=[guard])
-    template = Template((_OWN / "problem.html").read_text(encoding="utf-8"))
+    router = StrictRouter(route_class=PageRoute, tags=["service"], dependencies=[guard])
+    frame = _frame("service.html")
+    title = f"Keyturn {settings.SERVICE}".strip()
+    paths = {**(_DOCS_PATHS if with_docs else {}), **_PATHS}
+    told = {"service": title, "about": settings.ABOUT, **paths}
+    rows = [
+        f'<li><a href="{path}">{path}</a> {html.escape(_MEANINGS[name])}</li>'
+        for name, path in paths.items()
+    ]
+    page = frame.substitute(
+        title=html.escape(title), about=html.escape(settings.ABOUT), rows=_lines(rows)
+    )
+
+    @router.get("/", summary="Which service this is", response_model=dict[str, str])
+    async def describe_service(request: Request) -> Any:
+        return _page(page) if with_docs and _wants_page(request) else told
+
+    return router
+
+
+def problems_router(*, guard: Any, with_docs: bool) -> StrictRouter:
+    """Return the routes /problems and /problems/{code}: what to do about a refusal.
+
+    Args:
+        guard: Dependency of the routes, `auth.public()`: constants of this software.
+        with_docs: Whether `docs_router` is there too; without it all is JSON.
+    """
+    router = StrictRouter(
+        route_class=PageRoute, tags=["problems"], dependencies=[guard]
+    )
+    table = _frame("problems.html").substitute(
+        rows=_lines(_row(problem) for problem in PROBLEMS.values())
+    )
+    frame = _frame("problem.html")
+
+    @router.get(
+        "/problems",
+        summary="Every way a service can refuse",
+        response_model=dict[str, list[dict[str, str | int]]],
+    )
+    async def list_problems(request: Request) -> Any:
+        if with_docs and _wants_page(request):
+            return _page(table)
+        return {"items": [_told(problem) for problem in PROBLEMS.values()]}
 
     @router.get(
         "/problems/{code}",
@@ -106,16 +166,41 @@ def problems_router(*, guard: Any) -> StrictRouter:
         problem = PROBLEMS.get(code)
         if problem is None:
             raise Refusal(problems.NOT_FOUND)
-        if "text/html" in request.headers.get("accept", ""):
-            return _as_page(template, problem)
-        return {"type": problem.type, **asdict(problem)}
+        if with_docs and _wants_page(request):
+            return _page(frame.substitute(_escaped(problem)))
+        return _told(problem)
 
     return router
 
 
-def _as_page(template: Template, problem: Problem) -> Response:
-    values = {name: html.escape(str(value)) for name, value in asdict(problem).items()}
-    return HTMLResponse(template.substitute(values), headers=_PAGE_HEADERS)
+def _frame(name: str) -> Template:
+    return Template((_OWN / name).read_text(encoding="utf-8"))
+
+
+def _wants_page(request: Request) -> bool:
+    return "text/html" in request.headers.get("accept", "")
+
+
+def _page(text: str) -> Response:
+    return HTMLResponse(text, headers=_PAGE_HEADERS)
+
+
+def _told(problem: Problem) -> dict[str, str | int]:
+    return {"type": problem.type, **asdict(problem)}
+
+
+def _escaped(problem: Problem) -> dict[str, str]:
+    return {name: html.escape(str(value)) for name, value in asdict(problem).items()}
+
+
+def _row(problem: Problem) -> str:
+    link = f'<a href="{problem.type}"><code>{problem.code}</code></a>'
+    title = html.escape(problem.title)
+    return f"<tr><td>{problem.status}</td><td>{link}</td><td>{title}</td></tr>"
+
+
+def _lines(rows: Iterable[str]) -> str:
+    return "\n".join(rows)
 
 
 def openapi_text(app: FastAPI) -> str:

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from starlette.responses import JSONResponse
 
 from services.chassis import telemetry
-from services.chassis.body import StrictRouter
+from services.chassis.body import PageRoute, StrictRouter
 from services.chassis.telemetry import Metrics
 
 Check = Callable[[], Awaitable[None]]
@@ -51,7 +51,7 @@ def health_router(
         probe_guard: Dependency of /livez and /readyz; public.
         scrape_guard: Dependency of /metrics.
     """
-    router = StrictRouter(tags=["health"])
+    router = StrictRouter(route_class=PageRoute, tags=["health"])
 
     @router.get("/livez", dependencies=[probe_guard], summary="The process runs")
     async def livez() -> Health:

@@ -14,9 +14,9 @@ import hmac
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import Request, Response
+from fastapi import Depends, Request, Response
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -143,16 +143,46 @@ def key_of(request: Request) -> str | None:
     return text
 
 
-def required_key_of(request: Request) -> str:
-    """Return the request's idempotency key.
+class KeyHeader:
+    """Dependency that gives a route the caller's idempotency key (`Declared`).
 
-    Raises:
-        Refusal: `idempotency-key-required` or `idempotency-key-invalid`.
+    A parameter of FastAPI's would refuse with 422 and take a doubled header.
     """
-    key = key_of(request)
-    if key is None:
-        raise Refusal(problems.IDEMPOTENCY_KEY_REQUIRED)
-    return key
+
+    def __init__(self, *, required: bool) -> None:
+        self.parameters = ({**_PARAMETER, "required": required},)
+        self.refusals = (
+            problems.IDEMPOTENCY_KEY_INVALID,
+            problems.IDEMPOTENCY_KEY_IN_USE,
+            problems.IDEMPOTENCY_MISMATCH,
+            *((problems.IDEMPOTENCY_KEY_REQUIRED,) if required else ()),
+        )
+        self._required = required
+
+    async def __call__(self, request: Request) -> str | None:
+        """Return the key.
+
+        Raises:
+            Refusal: `idempotency-key-invalid`, or `idempotency-key-required`.
+        """
+        key = key_of(request)
+        if key is None and self._required:
+            raise Refusal(problems.IDEMPOTENCY_KEY_REQUIRED)
+        return key
+
+
+_PARAMETER: Mapping[str, Any] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "A fresh random value per operation, bare or in double quotes: a "
+    "repetition within 7 days gets the first answer and has no second effect.",
+    "schema": {
+        "type": "string",
+        "pattern": r'^([!#-~]([ -~]{0,253}[!-~])?|"([ !#-\[\]-~]|\\["\\]){1,255}")$',
+    },
+}
+OptionalKey = Annotated[str | None, Depends(KeyHeader(required=False))]
+RequiredKey = Annotated[str, Depends(KeyHeader(required=True))]
 
 
 def _unquote(text: str) -> str:

@@ -29,9 +29,11 @@ from services.chassis.database import (
     DatabaseUnavailable,
     Fenced,
 )
+from services.chassis.declared import MEDIA_TYPE
 
-MEDIA_TYPE = "application/problem+json"
 MAX_FAULTS = 50
+EVENT_MEMBER = "audit_event"
+"""Member of a refusal that stands in the log; its answer has the header too."""
 
 _BY_STATUS: Mapping[int, Problem] = {
     400: problems.BAD_REQUEST,
@@ -77,8 +79,9 @@ _MESSAGES: Mapping[str, str] = {
     "model_type": "must be an object",
     "model_attributes_type": "must be an object",
     "list_type": "must be an array",
-    "enum": "is not one of the accepted values",
-    "literal_error": "is not one of the accepted values",
+    "enum": "must be {expected}",
+    "literal_error": "must be {expected}",
+    "value_type": "must be a string, integer, boolean, array of strings or null",
     "uuid_parsing": "must be a UUID",
     "datetime_from_date_parsing": "must be a time as in RFC 3339",
     "datetime_parsing": "must be a time as in RFC 3339",
@@ -174,12 +177,16 @@ def refusal_response(error: Exception, scope: Mapping[str, Any]) -> Response | N
     retry = getattr(error, "retry_after", None)
     if retry is None and problem.status in {429, 503}:
         retry = 1
+    extra = getattr(error, "extra", None) or {}
+    headers = {} if retry is None else {"Retry-After": str(retry)}
+    if EVENT_MEMBER in extra:
+        headers["Audit-Event"] = str(extra[EVENT_MEMBER])
     return problem_response(
         problem,
         request_id=request_id(scope),
         faults=faults,
-        extra=getattr(error, "extra", None),
-        headers={} if retry is None else {"Retry-After": str(retry)},
+        extra=extra,
+        headers=headers,
     )
 
 
@@ -202,7 +209,9 @@ def _fault(item: Mapping[str, Any], known: frozenset[str]) -> Fault:
     bounds = {
         key: value
         for key, value in item.get("ctx", {}).items()
+        # What is expected is told by our own model, the rest may quote the input.
         if isinstance(value, int | float)
+        or (key == "expected" and code in {"enum", "literal_error"})
     }
     message = _MESSAGES.get(code, "is not valid")
     try:
@@ -210,7 +219,8 @@ def _fault(item: Mapping[str, Any], known: frozenset[str]) -> Fault:
     except KeyError:
         text = "is not valid"
     return Fault(
-        pointer="".join(f"/{_segment(part, known)}" for part in path),
+        # A key that is wrong itself has the place of its value.
+        pointer="".join(f"/{_segment(p, known)}" for p in path if p != "[key]"),
         code=code if _CODE.fullmatch(code) else "invalid",
         msg=text,
         where=where if where in {"body", "query", "path", "header"} else "body",
@@ -315,7 +325,8 @@ def error_response(error: Exception, scope: Mapping[str, Any]) -> Response:
     """Return the answer for any exception; log those nobody should meet."""
     refused = refusal_response(error, scope)
     expected = refused is not None and refused.status_code != problems.INTERNAL.status
-    if refused is not None and expected and not isinstance(error, DatabaseError):
+    alarming = isinstance(error, DatabaseError) or getattr(error, "alarm", False)
+    if refused is not None and expected and not alarming:
         return refused
     telemetry.logger().error(
         "request.failed",
@@ -330,46 +341,3 @@ def install(app: FastAPI) -> None:
     """Let the framework's errors be problems; `ProblemBoundary` answers the others."""
     app.add_exception_handler(RequestValidationError, on_validation_error)
     app.add_exception_handler(HTTPException, on_http_exception)
-
-
-def openapi_responses(*listed: Problem) -> dict[int | str, dict[str, Any]]:
-    """Return the OpenAPI `responses` rows of problems, one per status."""
-    rows: dict[int | str, dict[str, Any]] = {}
-    for status in sorted({problem.status for problem in listed}):
-        codes = sorted(p.code for p in listed if p.status == status)
-        rows[status] = {
-            "description": ", ".join(f"`{code}`" for code in codes),
-            "content": {
-                MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}
-            },
-        }
-    return rows
-
-
-PROBLEM_SCHEMA: Mapping[str, Any] = {
-    "type": "object",
-    "required": ["type", "title", "status", "detail", "code", "request_id"],
-    "properties": {
-        "type": {"type": "string", "format": "uri-reference"},
-        "title": {"type": "string"},
-        "status": {"type": "integer", "minimum": 400, "maximum": 599},
-        "detail": {"type": "string"},
-        "instance": {"type": "string", "format": "uri-reference"},
-        "code": {"type": "string"},
-        "request_id": {"type": "string"},
-        "errors": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["in", "pointer", "code", "msg"],
-                "properties": {
-                    "in": {"type": "string"},
-                    "pointer": {"type": "string"},
-                    "code": {"type": "string"},
-                    "msg": {"type": "string"},
-                },
-            },
-        },
-    },
-}
-"""JSON schema of the answer; further members are codes and counts."""

@@ -37,7 +37,7 @@ from services.chassis.auth import (
 )
 from services.chassis.body import StrictRoute
 from services.chassis.crashpoints import CRASH_POINTS
-from services.chassis.docs import docs_router, problems_router
+from services.chassis.docs import docs_router, problems_router, service_router
 from services.chassis.headers import Entrance, RequestFrame
 from services.chassis.health import Check, health_router
 from services.chassis.settings import ServiceSettings, SettingsError
@@ -160,9 +160,10 @@ def _include(
             scrape_guard=require(Scope.METRICS_READ),
         )
     )
-    open_docs = settings.serves_docs
-    app.include_router(problems_router(guard=public() if open_docs else require()))
-    if open_docs:
+    with_docs = settings.serves_docs
+    app.include_router(service_router(settings, guard=public(), with_docs=with_docs))
+    app.include_router(problems_router(guard=public(), with_docs=with_docs))
+    if with_docs:
         app.include_router(docs_router(app, guard=public()))
 
 

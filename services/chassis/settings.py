@@ -192,6 +192,7 @@ class ServiceSettings:
     """
 
     SERVICE: ClassVar[str] = ""
+    ABOUT: ClassVar[str] = ""
 
     mode: Mode = field(
         default=Mode.EMBEDDED, metadata=read(Mode, "`embedded` or `production`")

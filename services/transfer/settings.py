@@ -34,6 +34,9 @@ class TransferSettings(ServiceSettings):
     """
 
     SERVICE: ClassVar[str] = "transfer"
+    ABOUT: ClassVar[str] = (
+        "Leads a handover of customers from draft to close, on signed documents."
+    )
 
     port: int = field(
         default=8402, metadata=read(whole(0, 65_535), "a TCP port, 0-65535")

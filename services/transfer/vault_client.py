@@ -23,7 +23,7 @@ TIMEOUT: Final = httpx.Timeout(30.0, connect=3.0, pool=10.0)
 MAX_ANSWER_BYTES: Final = 8 * 1024 * 1024
 PAGE: Final = 200
 PLAN_TYPE: Final = "application/vnd.keyturn.plan.v1+json"
-#: Not 500: the vault says so when what was prepared is not what was decided.
+#: Not 500: what the vault finds broken is not mended by asking again.
 _TRY_AGAIN: Final = frozenset({429, 502, 503, 504})
 
 

@@ -5,17 +5,26 @@ No message carries a value that came from a request or a record: errors reach lo
 and answers, and personal data must reach neither.
 """
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import ClassVar
 
 from contracts import problems
-from contracts.problems import Problem
+from contracts.problems import Fault, Problem
 
 
 class VaultError(Exception):
-    """The root of the vault's typed errors; `problem` is what a caller is told."""
+    """The root of the vault's typed errors.
+
+    Attributes:
+        problem: What a caller is told.
+        faults: The places of the request that caused it.
+        alarm: Whether the operator's log must show it, whatever its status.
+    """
 
     problem: ClassVar[Problem] = problems.INTERNAL
+    faults: Sequence[Fault] = ()
+    alarm: ClassVar[bool] = False
 
 
 class SealFault(StrEnum):

@@ -45,6 +45,10 @@ class VaultSettings(ServiceSettings):
     """
 
     SERVICE: ClassVar[str] = "vault"
+    ABOUT: ClassVar[str] = (
+        "Holds customers' records and the keys that open them, and decides who may "
+        "see what for which purpose."
+    )
 
     port: int = field(
         default=8401, metadata=read(whole(0, 65_535), "a TCP port, 0-65535")

@@ -149,3 +149,18 @@ def test_the_page_of_a_problem_says_what_to_do(
     assert seen["shown"]["headings"][1] == "What to do"
     assert seen["shown"]["overflow"] == 0
     assert serious(seen) == set()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    ("path", "heading"), [("/", "Keyturn audit"), ("/problems", "Problems")]
+)
+def test_the_front_door_and_the_table_of_problems_fit_a_narrow_screen(
+    path: str, heading: str, scheme: str, installation: Installation
+) -> None:
+    page = f"{installation.urls['audit']}{path}"
+    (seen,) = visit({"url": page, "scheme": scheme, "width": 360})
+    assert_quiet(seen)
+    assert seen["shown"]["headings"][0] == heading
+    assert seen["shown"]["overflow"] == 0
+    assert serious(seen) == set()

@@ -16,6 +16,15 @@ SAFE_HEADERS = {
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
     "x-content-type-options": "nosniff",
 }
+TELLING = {
+    "audit-event",
+    "etag",
+    "idempotency-replayed",
+    "location",
+    "retry-after",
+    "www-authenticate",
+}
+"""Headers that a caller goes on with."""
 
 
 def refused(
@@ -37,10 +46,19 @@ def refused(
     if answer.status_code == 503:
         assert answer.headers["retry-after"].isdigit(), where
     if operation is not None:
-        assert str(answer.status_code) in operation.item["responses"], (
-            f"undocumented: {where}"
-        )
+        documented(answer, operation)
+        row = operation.item["responses"][str(answer.status_code)]
+        assert f"`{document['code']}`" in row["description"], f"undocumented: {where}"
     return document
+
+
+def documented(answer: httpx.Response, operation: Operation) -> None:
+    """Check that the document has the answer's status and what its headers tell."""
+    where = f"undocumented: {operation.name} {answer.status_code}"
+    row = operation.item["responses"].get(str(answer.status_code))
+    assert row is not None, where
+    known = {name.lower() for name in row.get("headers", {})}
+    assert {*answer.headers} & TELLING <= known, (where, known)
 
 
 def without_id(document: dict[str, Any]) -> dict[str, Any]:

@@ -137,6 +137,7 @@ _LEAF = {
 }
 _ETAG = {"If-Match": "$record_etag"}
 _PUBLIC = {"foreign": (200,), "why": "public"}
+_PAGES = ("describe_service", "list_problems", "livez", "readyz")
 _OWN = {"foreign": (200,), "why": OWN_ONLY}
 CONSENT = {
     "kind": "separate",
@@ -178,8 +179,7 @@ def rows() -> Mapping[str, Row]:
     found = {**_vault_rows(), **_custody_rows(), **_transfer_rows(), **_audit_rows()}
     for service in SERVICES:
         found |= {
-            f"{service}.livez": Row(None, **_PUBLIC),
-            f"{service}.readyz": Row(None, **_PUBLIC),
+            **{f"{service}.{name}": Row(None, **_PUBLIC) for name in _PAGES},
             f"{service}.metrics_text": Row("audit", foreign=(200,), why=WHOLE_LOG),
             f"{service}.describe_problem": Row(
                 None, path={"code": "not-found"}, random={"code": "nothing"}, **_PUBLIC

@@ -20,12 +20,15 @@ def send(
 ) -> httpx.Response:
     """Call an operation as its row says, but for what is changed.
 
-    `content` replaces the body's bytes; `headers`, `query` are added or replaced.
+    `content` replaces the body's bytes; `headers`, `query` are added or replaced, a
+    `query` of pairs is sent as it is.
     """
     row = rows()[operation.name]
     address = operation.address(row.values(site, row.path if path is None else path))
     headers = {**row.values(site, row.headers), **changed.get("headers", {})}
-    query = {**row.values(site, row.query), **changed.get("query", {})}
+    query = changed.get("query", {})
+    if not isinstance(query, list):
+        query = {**row.values(site, row.query), **query}
     body = row.content(site)
     options: dict[str, Any] = {}
     if "content" in changed:

@@ -27,6 +27,8 @@ WITHOUT_DATABASE = {
     "read_jwks",
     "read_installation",
     "read_checkpoint",
+    "describe_service",
+    "list_problems",
     "read_tile",
 }
 DATABASES = {

@@ -10,7 +10,7 @@ import pytest
 
 from tests.contract import corpus
 from tests.contract.answers import refused
-from tests.contract.corpus import CANARIES, CANARY
+from tests.contract.corpus import CANARIES, CANARY, DIGITS
 from tests.contract.operations import Operation, operations, rows
 from tests.contract.sending import send
 from tests.contract.site import TILL, Site
@@ -92,6 +92,40 @@ def test_every_parameter_of_every_query(site: Site) -> None:
                     codes = ["bad-request", "limit-out-of-range"]
                 where = f"{operation.name} {parameter['name']} {kind}"
                 refusals.check(where, answer, *codes, operation=operation)
+    refusals.settle()
+    assert refusals.sent > 200
+
+
+PAGES = {"livez", "readyz", "metrics_text"} | {
+    "describe_problem",
+    "describe_service",
+    "list_problems",
+}
+"""Operations that probes and browsers call, with queries of their own."""
+
+
+def test_a_parameter_that_no_operation_has(site: Site) -> None:
+    refusals = Refusals(site)
+    for operation in operations(site):
+        if operation.item["operationId"] in PAGES:
+            continue
+        row = rows()[operation.name]
+        query = row.values(site, row.query)
+        declared = sorted(one["name"] for one in operation.parameters("query"))
+        for name in (CANARY, f"{CANARY}[]", "Limit", "limit ", ""):
+            answer = send(site, operation, row.right, query={name: CANARY})
+            refusals.check(
+                f"{operation.name} {name}", answer, "validation", operation=operation
+            )
+            [fault] = [f for f in answer.json()["errors"] if f["in"] == "query"]
+            assert (fault["pointer"], fault["code"]) == ("/*", "extra_forbidden")
+            assert fault["msg"].endswith(" " + (", ".join(declared) or "none"))
+        for name in declared:
+            twice = [*query.items(), (name, DIGITS), (name, DIGITS)]
+            answer = send(site, operation, row.right, query=twice)
+            where = f"{operation.name} {name} twice"
+            refusals.check(where, answer, "validation", operation=operation)
+            assert f"/{name}" in [f["pointer"] for f in answer.json()["errors"]]
     refusals.settle()
     assert refusals.sent > 200
 

@@ -21,7 +21,9 @@ PAGES = {
     "GET /openapi.json",
 }
 EVERYWHERE = PAGES | {
+    "GET /",
     "GET /livez",
+    "GET /problems",
     "GET /problems/{code}",
     "GET /readyz",
 }

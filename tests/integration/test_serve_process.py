@@ -39,7 +39,7 @@ async def stream(request: __import__("fastapi").Request) -> StreamingResponse:
     return StreamingResponse(chunks())
 
 @router.get("/broken/{what}")
-async def broken(what: str) -> None:
+async def broken(what: str, q: str) -> None:
     raise RuntimeError(what)
 
 settings = ServiceSettings.from_environ(os.environ)

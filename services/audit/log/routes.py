@@ -19,7 +19,7 @@ from services.audit.log.operations import Log
 from services.audit.log.reading import LogReadings
 from services.chassis.auth import Principal, public, require
 from services.chassis.body import StrictRouter, Text
-from services.chassis.problem_json import openapi_responses
+from services.chassis.declared import openapi_responses
 
 LaneId = Annotated[str, Path(), Text(32, pattern=r"^[0-9a-f]{32}$")]
 OCTETS = "application/octet-stream"

@@ -10,6 +10,7 @@ from fastapi import Depends, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
+from contracts import problems
 from contracts.scopes import Scope
 from services.audit.log.reading import Leaf
 from services.audit.search.export import Exports
@@ -32,8 +33,10 @@ from services.audit.search.schemas import (
 from services.audit.search.terms import UNREADABLE, terms_of
 from services.chassis.auth import Principal, require
 from services.chassis.body import SAFE_INT, Cursor, Digits, Limit, StrictRouter
+from services.chassis.declared import Answers, answered, openapi_responses
 from services.chassis.streams import HOW_IT_ENDS, StreamLife
 
+_NAMED: Answers = {200: answered("Audit-Event")}
 TAR = "application/x-tar"
 PROOF = "text/plain; charset=utf-8"
 From = Annotated[int | None, Query(alias="from", ge=0, le=SAFE_INT), Digits]
@@ -52,7 +55,11 @@ def router(searches: Searches, exports: Exports) -> StrictRouter:
 
 
 def _add_search(api: StrictRouter, searches: Searches) -> None:
-    @api.get("/v1/events", summary="The caller's events, in log order")
+    @api.get(
+        "/v1/events",
+        responses={**_NAMED, **openapi_responses(problems.CURSOR_INVALID)},
+        summary="The caller's events, in log order",
+    )
     async def find_events(  # noqa: PLR0913 - one argument for each filter
         *,
         principal: Reader,
@@ -83,7 +90,7 @@ def _add_search(api: StrictRouter, searches: Searches) -> None:
 
 
 def _add_events(api: StrictRouter, searches: Searches) -> None:
-    @api.get("/v1/events/{lane}/{seq}", summary="One event")
+    @api.get("/v1/events/{lane}/{seq}", responses=_NAMED, summary="One event")
     async def read_event(
         lane: Lane, seq: Seq, principal: Reader, response: Response
     ) -> EventOut:
@@ -137,7 +144,7 @@ def _add_exports(api: StrictRouter, exports: Exports) -> None:
         "/v1/exports",
         summary="The log, or the caller's view of it, as a tar to check offline",
         response_class=StreamingResponse,
-        responses={200: {"content": {TAR: binary}}},
+        responses={200: {"content": {TAR: binary}, **answered("Audit-Event")}},
     )
     async def export_log(
         body: ExportBody,

@@ -13,6 +13,7 @@ from services.chassis.body.requests import (
     MAX_BODY_BYTES,
     BeforeBody,
     BoundedRequest,
+    PageRoute,
     StrictRoute,
     StrictRouter,
     read_bytes,
@@ -21,6 +22,7 @@ from services.chassis.body.requests import (
 )
 from services.chassis.body.values import (
     SAFE_INT,
+    AnyOf,
     Body,
     Cursor,
     Day,
@@ -40,6 +42,7 @@ __all__ = [
     "MAX_INT",
     "MIN_INT",
     "SAFE_INT",
+    "AnyOf",
     "BeforeBody",
     "Body",
     "BoundedRequest",
@@ -49,6 +52,7 @@ __all__ = [
     "Instant",
     "Limit",
     "Name",
+    "PageRoute",
     "Position",
     "StrictRoute",
     "StrictRouter",

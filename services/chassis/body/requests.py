@@ -6,16 +6,18 @@ It never answers: it raises `Refusal`, and problem_json maps that.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Sequence
 from email.message import Message
 from typing import Any, Protocol, runtime_checkable
 from urllib.parse import unquote_to_bytes
 
 from fastapi import APIRouter, Request, Response
+from fastapi.dependencies.utils import get_flat_params
+from fastapi.params import Query
 from fastapi.routing import APIRoute
 
 from contracts import problems
-from contracts.problems import Refusal
+from contracts.problems import Fault, Refusal
 from services.chassis.body.decoding import decode, decode_form
 
 MAX_BODY_BYTES = 1_048_576
@@ -96,9 +98,12 @@ Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 class StrictRoute(APIRoute):
     """The route class of every Keyturn route.
 
-    Reads the body once, within `max_body_size` bytes (1 MiB unless the route says
-    otherwise), in the media type the route declares and no other.
+    Takes the query parameters it declares, each once, and no other. Reads the body
+    once, within `max_body_size` bytes (1 MiB unless the route says otherwise), in the
+    media type the route declares and no other.
     """
+
+    takes_any_query = False
 
     def get_route_handler(self) -> Handler:
         """Return the handler that checks first and then does FastAPI's work."""
@@ -108,6 +113,7 @@ class StrictRoute(APIRoute):
         media_type = getattr(field.field_info, "media_type", None) if field else None
         calls: list[Any] = [d.call for d in self.dependant.dependencies]
         guards = [call for call in calls if isinstance(call, BeforeBody)]
+        query = None if self.takes_any_query else _query_names(self)
 
         async def handler(request: Request) -> Response:
             _check_address(request)
@@ -115,6 +121,8 @@ class StrictRoute(APIRoute):
             bounded.max_body_bytes = limit
             for guard in guards:
                 await guard.before_body(bounded)
+            if query is not None:
+                _check_query(request, query)
             if field is not None:
                 require_media_type(bounded, (media_type or "application/json",))
                 # Decoded here, because FastAPI would turn a refusal into its own 400.
@@ -139,8 +147,46 @@ def _check_address(request: Request) -> None:
         raise Refusal(problems.BAD_REQUEST)
 
 
+def _query_names(route: APIRoute) -> list[str]:
+    """Return the query parameters that a route declares, by name."""
+    declared = get_flat_params(route.dependant)
+    return sorted(
+        field.alias for field in declared if isinstance(field.field_info, Query)
+    )
+
+
+def _check_query(request: Request, known: Sequence[str]) -> None:
+    """Refuse a query that says what nobody reads, or says one thing twice.
+
+    A filter with a slip in its name would otherwise filter nothing, and of a doubled
+    parameter two readers could each take another value.
+    """
+    names = [name for name, _value in request.query_params.multi_items()]
+    unknown = any(name not in known for name in names)
+    faults = [
+        Fault(f"/{name}", "repeated", "may be sent once", "query")
+        for name in known
+        if names.count(name) > 1
+    ]
+    if unknown:
+        # The name is the caller's own text, so those that are known are told instead.
+        taken = ", ".join(known) or "none"
+        text = f"is no parameter of this operation; it takes {taken}"
+        faults.append(Fault("/*", "extra_forbidden", text, "query"))
+    if faults:
+        raise Refusal(problems.VALIDATION, faults=faults)
+
+
+class PageRoute(StrictRoute):
+    """A route for a browser or a probe, which may add a query of their own."""
+
+    takes_any_query = True
+
+
 class StrictRouter(APIRouter):
     """A router all of whose routes are strict. Give it its prefix here."""
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(route_class=StrictRoute, redirect_slashes=False, **options)
+    def __init__(
+        self, *, route_class: type[StrictRoute] = StrictRoute, **options: Any
+    ) -> None:
+        super().__init__(route_class=route_class, redirect_slashes=False, **options)

@@ -8,7 +8,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Annotated, Any, Self, get_args, get_origin
+from typing import Annotated, Any, Self, cast, get_args, get_origin
 
 from fastapi import Query
 from pydantic import (
@@ -127,6 +127,28 @@ class Text:
         if not self.min_length <= len(normal) <= self.max_length:
             raise PydanticCustomError("string_length", "has a wrong length")
         return normal
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """Annotation of a union: what fits no alternative is one fault, at its place.
+
+    Pydantic would give a fault for each alternative, below a place of that name.
+
+    Attributes:
+        code: The fault's.
+    """
+
+    code: str
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """Return the union's schema with one error of its own."""
+        schema: Any = handler(source)
+        union = schema["schema"] if schema["type"] == "nullable" else schema
+        union |= {"custom_error_type": self.code, "custom_error_message": self.code}
+        return cast("CoreSchema", schema)
 
 
 Name = Annotated[str, Text(64, pattern=r"^[a-z0-9][a-z0-9_-]*$")]

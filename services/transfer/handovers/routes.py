@@ -14,8 +14,8 @@ from contracts import problems
 from contracts.scopes import Scope
 from services.chassis.auth import Principal, require
 from services.chassis.body import Cursor, Limit, StrictRouter, Text
-from services.chassis.idempotency import REPLAYED, required_key_of
-from services.chassis.problem_json import openapi_responses
+from services.chassis.declared import answered, openapi_responses
+from services.chassis.idempotency import REPLAYED, RequiredKey
 from services.chassis.streams import HOW_IT_ENDS, StreamLife
 from services.transfer.errors import HandoverNotFound
 from services.transfer.handovers.operations import Handovers
@@ -57,24 +57,18 @@ def _add_steps(made: StrictRouter, room: Handovers) -> None:
     @made.post(
         "",
         status_code=201,
-        responses=openapi_responses(
-            problems.DENIED,
-            problems.VALIDATION,
-            problems.IDEMPOTENCY_KEY_REQUIRED,
-            problems.IDEMPOTENCY_KEY_INVALID,
-            problems.IDEMPOTENCY_KEY_IN_USE,
-            problems.IDEMPOTENCY_MISMATCH,
-        ),
+        responses={
+            201: answered("Location", "Audit-Event", REPLAYED),
+            **openapi_responses(problems.DENIED),
+        },
         summary="Open a handover as a draft",
     )
     async def create_handover(
-        request: Request,
         body: CreateBody,
         principal: Annotated[Principal, require(Scope.HANDOVERS_CREATE)],
+        key: RequiredKey,
     ) -> HandoverView:
-        answer, replayed = await room.create(
-            principal, body.asked(), required_key_of(request)
-        )
+        answer, replayed = await room.create(principal, body.asked(), key)
         marked = {REPLAYED: "true"} if replayed else {}
         return Response(  # type: ignore[return-value]
             answer.body,
@@ -84,16 +78,17 @@ def _add_steps(made: StrictRouter, room: Handovers) -> None:
 
     @made.post(
         "/{handover}:{event}",
-        responses=openapi_responses(
-            problems.DENIED,
-            problems.SIGNATURE_INVALID,
-            problems.MANDATE_REFUSED,
-            problems.DEMONSTRATION_ONLY,
-            problems.VALIDATION,
-            problems.STATE_CONFLICT,
-            problems.UPSTREAM_UNAVAILABLE,
-            problems.UPSTREAM_TIMEOUT,
-        ),
+        responses={
+            200: answered("Audit-Event"),
+            **openapi_responses(
+                problems.DENIED,
+                problems.SIGNATURE_INVALID,
+                problems.MANDATE_REFUSED,
+                problems.DEMONSTRATION_ONLY,
+                problems.STATE_CONFLICT,
+                problems.UPSTREAM_UNAVAILABLE,
+            ),
+        },
         summary="Take a step of a handover",
     )
     async def act_on_handover(

@@ -3,7 +3,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from contracts import problems
+from contracts.problems import Fault
+from contracts.purposes import GIVEN
 from services.chassis.lanes import EventRef
 from services.vault.errors import VaultError
 
@@ -18,6 +22,14 @@ class PurposeUnknown(VaultError):  # noqa: N818
     """The purpose is no term of the catalogue of purposes."""
 
     problem = problems.PURPOSE_UNKNOWN
+    faults: Sequence[Fault] = (
+        Fault(
+            "/Keyturn-Purpose",
+            "enum",
+            f"must be of {', '.join(sorted(GIVEN))}",
+            "header",
+        ),
+    )
 
 
 class PurposeNotGiven(VaultError):  # noqa: N818

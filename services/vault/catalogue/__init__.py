@@ -10,6 +10,7 @@ from services.vault.catalogue.catalogue import (
     Form,
     Grade,
     IndexTerm,
+    unknown_member,
 )
 from services.vault.catalogue.errors import DocumentRefused
 from services.vault.catalogue.kinds import FieldValue, Kind
@@ -28,4 +29,5 @@ __all__ = [
     "Grade",
     "IndexTerm",
     "Kind",
+    "unknown_member",
 ]

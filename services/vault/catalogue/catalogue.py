@@ -33,7 +33,6 @@ _MESSAGES: Final[Mapping[str, str]] = {
     "wrong_form": "does not fit the form of this class",
     "entry_id": "must be 1-64 visible ASCII characters, once",
     "entry_at": "must be a time as in RFC 3339, with its offset",
-    "unparsable": "is not valid for the kind of this field",
     "phone_unparsable": "is no telephone number; write it with + and country code",
 }
 
@@ -142,8 +141,7 @@ class Catalogue:
         """
         known = self.classes.get(class_)
         if known is None:
-            fault = _fault(f"{at}/{position}", "unknown_class")
-            raise FieldUnknown([fault])
+            raise FieldUnknown([unknown_member(at, position, "unknown_class")])
         if known.form is not form:
             fault = _fault(f"{at}/{class_}", "wrong_form")
             raise DocumentRefused([fault])
@@ -232,11 +230,11 @@ class Catalogue:
                 continue
             field = self.fields.get(name)
             if field is None or field.class_ != class_:
-                yield _fault(f"{at}/{position}", "unknown_field")
+                yield unknown_member(at, position, "unknown_field")
                 continue
             code = fault_of(field.kind, value)
             if code is not None:
-                yield _fault(f"{at}/{name}", code)
+                yield _unfit(f"{at}/{name}", code, field)
 
     def _collect(
         self, document: Mapping[str, Any], at: str, terms: list[IndexTerm]
@@ -251,11 +249,26 @@ class Catalogue:
                 except PhoneUnparsable:
                     yield _fault(f"{at}/{name}", "phone_unparsable")
                 except FieldUnparsable:
-                    yield _fault(f"{at}/{name}", "unparsable")
+                    yield _unfit(f"{at}/{name}", "unparsable", field)
+
+
+def unknown_member(at: str, position: int, code: str) -> Fault:
+    """Return the fault of a class or field that the catalogue does not know.
+
+    Args:
+        at: The object it is a member of.
+        position: Its place in the object, from 0: its name is the caller's own text.
+        code: `unknown_class` or `unknown_field`.
+    """
+    return Fault(f"{at}/*", code, f"member {position + 1} {_MESSAGES[code]}")
 
 
 def _fault(pointer: str, code: str) -> Fault:
-    return Fault(pointer, code, _MESSAGES.get(code, "is not valid for this kind"))
+    return Fault(pointer, code, _MESSAGES[code])
+
+
+def _unfit(pointer: str, code: str, field: Field) -> Fault:
+    return Fault(pointer, code, f"is no value of the kind {field.kind.value}")
 
 
 def _refuse(faults: list[Fault]) -> None:

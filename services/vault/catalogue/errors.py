@@ -14,8 +14,8 @@ class DocumentRefused(VaultError):  # noqa: N818 - a refusal, not a failure
     """A document or entry has a field the catalogue does not know or not so.
 
     Attributes:
-        faults: Each place and the rule it breaks. An unknown name is shown as its
-            position in the object: the name itself is input.
+        faults: Each place and the rule it breaks. Of an unknown name the position in
+            its object is told: the name itself is input.
     """
 
     problem = problems.VALIDATION
@@ -54,6 +54,7 @@ class CatalogueRefused(VaultError):  # noqa: N818
     problem = problems.VALIDATION
 
     def __init__(self, pointer: str, code: str, msg: str) -> None:
-        """Name the member of the request and the rule."""
+        """Name the member of the body, or `/name` of the address, and the rule."""
         super().__init__(code)
-        self.faults = (Fault(pointer, code, msg),)
+        where = "path" if pointer == "/name" else "body"
+        self.faults = (Fault(pointer, code, msg, where),)

@@ -10,8 +10,8 @@ from contracts import problems
 from contracts.scopes import Scope
 from services.chassis.auth import Principal, require
 from services.chassis.body import StrictRouter
+from services.chassis.declared import answered, openapi_responses
 from services.chassis.lanes import EventRef
-from services.chassis.problem_json import openapi_responses
 from services.vault.catalogue.operations import Catalogues
 from services.vault.catalogue.schemas import (
     CatalogueName,
@@ -24,16 +24,17 @@ from services.vault.catalogue.schemas import (
 
 Named = Annotated[CatalogueName, Path()]
 Writer = Annotated[Principal, require(Scope.CATALOGUE_WRITE)]
-_REFUSALS = openapi_responses(
-    problems.ALREADY_EXISTS, problems.FIELD_UNKNOWN, problems.VALIDATION
-)
+_ANSWERS = {
+    200: answered("Audit-Event"),
+    **openapi_responses(problems.ALREADY_EXISTS, problems.FIELD_UNKNOWN),
+}
 
 
 def router(catalogues: Catalogues) -> StrictRouter:
     """Return the routes of `catalogues`."""
     api = StrictRouter(tags=["catalogue"])
 
-    @api.put("/v1/catalogue/classes/{name}", responses=_REFUSALS, summary="Add a class")
+    @api.put("/v1/catalogue/classes/{name}", responses=_ANSWERS, summary="Add a class")
     async def put_class(
         name: Named, body: ClassIn, response: Response, caller: Writer
     ) -> ClassOut:
@@ -43,7 +44,7 @@ def router(catalogues: Catalogues) -> StrictRouter:
 
     @api.put(
         "/v1/catalogue/fields/{name}",
-        responses=_REFUSALS,
+        responses=_ANSWERS,
         summary="Add a field or regrade it",
     )
     async def put_field(

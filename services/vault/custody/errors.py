@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from contracts import problems
-from contracts.problems import Fault
 from services.vault.errors import VaultError
 
 
@@ -41,7 +40,6 @@ class ValueTaken(VaultError):  # noqa: N818
         super().__init__(f"The value of {field!r} belongs to another record.")
         self.field = field
         self.extra = {"field": field}
-        self.faults = (Fault(f"/{field}", "unique", "belongs to another record"),)
 
 
 class HandedOver(VaultError):  # noqa: N818

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contracts import problems
 from contracts.custody.mandate import MandateRefused as SignaturesRefused
 from contracts.problems import Fault
+from services.chassis.lanes import EventRef
 from services.vault.errors import VaultError
 
 
@@ -70,12 +71,14 @@ class MandateRefused(VaultError):  # noqa: N818
 
     problem = problems.MANDATE_REFUSED
 
-    def __init__(self, refused: SignaturesRefused) -> None:
-        """Keep the stable reason, and the role where one is known."""
+    def __init__(self, refused: SignaturesRefused, event: EventRef) -> None:
+        """Keep the stable reason, the role where one is known, and the event."""
         super().__init__(f"The mandate is refused ({refused.code.value}).")
         self.reason = refused.code.value
+        self.event = event
         role = {} if refused.role is None else {"role": refused.role.value}
-        self.extra = {"reason": refused.code.value} | role
+        told = {"reason": refused.code.value, "audit_event": str(event)}
+        self.extra = told | role
 
 
 class BatchDiffers(VaultError):  # noqa: N818
@@ -89,16 +92,18 @@ class TurnRefused(VaultError):  # noqa: N818
 
     problem = problems.TURN_REFUSED
 
-    def __init__(self, reason: str) -> None:
-        """Remember the code of the reason."""
+    def __init__(self, reason: str, event: EventRef | None = None) -> None:
+        """Remember the code of the reason, and the event where signatures failed."""
         super().__init__(f"The turn is refused ({reason}).")
-        self.extra = {"reason": reason}
+        named = {} if event is None else {"audit_event": str(event)}
+        self.extra = {"reason": reason} | named
 
 
 class NotReconciled(VaultError):  # noqa: N818
     """What was prepared is not what was decided: an alarm, never a turn."""
 
-    problem = problems.INTERNAL
+    problem = problems.NOT_RECONCILED
+    alarm = True
 
 
 class Overtaken(VaultError):  # noqa: N818

@@ -29,6 +29,7 @@ from services.chassis import outbox
 from services.chassis.auth import Principal
 from services.chassis.clock import milliseconds
 from services.chassis.database import Tx
+from services.chassis.lanes import EventRef
 from services.vault.custody import handover as custody
 from services.vault.custody.handover import Scope
 from services.vault.custody.state import ScopeState, TurnState
@@ -106,16 +107,15 @@ async def refusal(
 ) -> errors.MandateRefused:
     """Log that signatures were refused; return the error to raise."""
 
-    def log(tx: Tx) -> None:
+    def log(tx: Tx) -> EventRef:
         event = MandateRefused(
             **acted(tx, principal),
             handover=at.stored.handover,
             reason=refused.code.value,
         )
-        outbox.append(tx, event.draft(at.seller, at.buyer))
+        return outbox.append(tx, event.draft(at.seller, at.buyer))
 
-    await ground.changes.write(log)
-    return errors.MandateRefused(refused)
+    return errors.MandateRefused(refused, await ground.changes.write(log))
 
 
 def _new_scope(

@@ -11,8 +11,8 @@ from contracts.custody.document import MAX_DOCUMENT_BYTES
 from contracts.scopes import Scope
 from services.chassis.auth import Principal, require
 from services.chassis.body import Digits, Limit, StrictRouter, Text, read_bytes
+from services.chassis.declared import Answers, answered, openapi_responses
 from services.chassis.lanes import EventRef
-from services.chassis.problem_json import openapi_responses
 from services.vault.custody.state import TurnState
 from services.vault.mandate.operations import Mandates
 from services.vault.mandate.schemas import (
@@ -42,11 +42,10 @@ Place = Annotated[str | None, Query(), Text(16, pattern=r"^[0-9]{1,15}$")]
 _PLAN_BODY: Final[dict[str, Any]] = {
     "requestBody": {"required": True, "content": {PLAN_TYPE: {"schema": {}}}}
 }
-_REFUSALS = openapi_responses(
-    problems.NOT_FOUND,
-    problems.STATE_CONFLICT,
-    problems.MANDATE_REFUSED,
-    problems.AUDIT_UNAVAILABLE,
+_NAMED: Final[Answers] = {200: answered("Audit-Event")}
+_STEP: Final = openapi_responses(problems.STATE_CONFLICT)
+_SIGNED: Final = openapi_responses(
+    problems.STATE_CONFLICT, problems.MANDATE_REFUSED, logged=True
 )
 _ENDS: Final = {
     "cancel": (TurnState.CANCELLING, "Cancel a handover before its turn"),
@@ -76,6 +75,7 @@ def _add_plan(api: StrictRouter, mandates: Mandates) -> None:
         status_code=201,
         responses={
             200: {"model": PlanOut, "description": "The same bytes were lodged before"},
+            201: answered("Audit-Event"),
             **openapi_responses(
                 problems.DEMONSTRATION_ONLY,
                 problems.PLAN_REFUSED,
@@ -102,7 +102,12 @@ def _add_plan(api: StrictRouter, mandates: Mandates) -> None:
     @api.post(
         "/snapshot",
         status_code=202,
-        responses=_REFUSALS,
+        responses=openapi_responses(
+            problems.STATE_CONFLICT,
+            problems.MANDATE_REFUSED,
+            problems.PLAN_REFUSED,
+            logged=True,
+        ),
         summary="Freeze the scope under four approvals, and begin to decide",
     )
     async def freeze_scope(
@@ -116,7 +121,7 @@ def _add_plan(api: StrictRouter, mandates: Mandates) -> None:
 
 
 def _add_status(api: StrictRouter, mandates: Mandates) -> None:
-    @api.get("", responses=_REFUSALS, summary="Where a handover stands")
+    @api.get("", summary="Where a handover stands")
     async def read_custody(
         handover: Id, caller: Annotated[Principal, require(Scope.CUSTODY_READ)]
     ) -> StatusOut:
@@ -124,7 +129,7 @@ def _add_status(api: StrictRouter, mandates: Mandates) -> None:
 
 
 def _add_decision(api: StrictRouter, mandates: Mandates) -> None:
-    @api.get("/decision", responses=_REFUSALS, summary="Counts and root of a decision")
+    @api.get("/decision", responses=_STEP, summary="Counts and root of a decision")
     async def read_decision(
         handover: Id, caller: Annotated[Principal, require(Scope.CUSTODY_READ)]
     ) -> DecisionOut:
@@ -133,7 +138,7 @@ def _add_decision(api: StrictRouter, mandates: Mandates) -> None:
 
     @api.get(
         "/decision/rows",
-        responses=_REFUSALS,
+        responses=_STEP,
         response_model_exclude_none=True,
         summary="Rows of a decision: the seller's all, the buyer's after the turn",
     )
@@ -157,7 +162,7 @@ def _add_mandate(api: StrictRouter, mandates: Mandates) -> None:
     @api.post(
         "/backup",
         status_code=202,
-        responses=_REFUSALS,
+        responses=_STEP,
         summary="Back the scope up and drill the backup",
     )
     async def back_up(
@@ -168,7 +173,7 @@ def _add_mandate(api: StrictRouter, mandates: Mandates) -> None:
 
     @api.put(
         "/mandate",
-        responses=_REFUSALS,
+        responses={**_NAMED, **_SIGNED},
         summary="Hand in the approvals and the releases",
     )
     async def put_mandate(
@@ -191,7 +196,10 @@ def _add_execution(api: StrictRouter, mandates: Mandates) -> None:
     # Before the next one, whose `{n}` would match it.
     @api.post(
         "/batches/{n}:verify",
-        responses=_REFUSALS,
+        responses={
+            **_NAMED,
+            **openapi_responses(problems.STATE_CONFLICT, problems.NOT_RECONCILED),
+        },
         summary="Open a batch under the buyer's key and compare digests",
     )
     async def verify_batch(
@@ -206,7 +214,15 @@ def _add_execution(api: StrictRouter, mandates: Mandates) -> None:
 
     @api.post(
         "/batches/{n}",
-        responses={**_REFUSALS, **openapi_responses(problems.BATCH_DIGEST_MISMATCH)},
+        responses={
+            **_NAMED,
+            **openapi_responses(
+                problems.STATE_CONFLICT,
+                problems.MANDATE_REFUSED,
+                problems.BATCH_DIGEST_MISMATCH,
+                logged=True,
+            ),
+        },
         summary="Execute a batch; the same again replays its result",
     )
     async def execute_batch(
@@ -222,7 +238,7 @@ def _add_execution(api: StrictRouter, mandates: Mandates) -> None:
 
 
 def _add_batches(api: StrictRouter, mandates: Mandates) -> None:
-    @api.get("/batches", responses=_REFUSALS, summary="The batches of a decision")
+    @api.get("/batches", responses=_STEP, summary="The batches of a decision")
     async def list_batches(
         handover: Id,
         caller: Annotated[Principal, require(Scope.CUSTODY_READ)],
@@ -242,7 +258,15 @@ def _add_batches(api: StrictRouter, mandates: Mandates) -> None:
 def _add_turn(api: StrictRouter, mandates: Mandates) -> None:
     @api.post(
         ":turn",
-        responses=openapi_responses(problems.NOT_FOUND, problems.TURN_REFUSED),
+        responses={
+            **_NAMED,
+            **openapi_responses(
+                problems.STATE_CONFLICT,
+                problems.TURN_REFUSED,
+                problems.NOT_RECONCILED,
+                logged=True,
+            ),
+        },
         summary="Turn custody: from now on the buyer reads, and the seller does not",
     )
     async def turn_custody(
@@ -262,7 +286,7 @@ def _add_end(
         f":{verb}",
         name=f"{verb}_custody",
         status_code=202,
-        responses=_REFUSALS,
+        responses=_STEP,
         summary=summary,
     )
     async def end_custody(

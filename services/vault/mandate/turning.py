@@ -93,8 +93,8 @@ async def turn(ground: Ground, principal: Principal, handover: str) -> Turned:
             done = await _flip(ground, principal, found)
         except law.MandateRefused as refused:
             at = await ground.changes.read(lambda c: standing(c, handover))
-            await refusal(ground, principal, at, refused)
-            raise errors.TurnRefused(refused.code.value) from refused
+            logged = await refusal(ground, principal, at, refused)
+            raise errors.TurnRefused(logged.reason, logged.event) from refused
         except errors.Overtaken:
             continue
         CRASH_POINTS.reach("vault.turn.after_write")

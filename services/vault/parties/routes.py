@@ -14,7 +14,7 @@ from contracts import problems
 from contracts.scopes import Scope
 from services.chassis.auth import Principal, public, require
 from services.chassis.body import Name, StrictRouter, Text, read_form
-from services.chassis.problem_json import openapi_responses
+from services.chassis.declared import answered, openapi_responses
 from services.vault.parties.assertions import ASSERTION_TYPE
 from services.vault.parties.errors import CredentialsRefused, GrantRefused
 from services.vault.parties.issuer import IssuedToken, TokenIssuer
@@ -111,7 +111,10 @@ def router(parties: Parties, issuer: TokenIssuer) -> StrictRouter:
 
     @api.post(
         "/v1/officers/{key_id}:revoke",
-        responses=openapi_responses(problems.DENIED, problems.STATE_CONFLICT),
+        responses={
+            200: answered("Audit-Event"),
+            **openapi_responses(problems.DENIED, problems.STATE_CONFLICT),
+        },
         summary="Revoke the key file of another officer of one's party",
     )
     async def revoke_officer(

@@ -17,7 +17,8 @@ from services.chassis.database import DatabaseError
 from services.chassis.idempotency import Stored
 from services.chassis.lanes import EventRef
 from services.vault.custody import EtagStale, HistoryRow
-from services.vault.records.items import BatchResult
+from services.vault.records import places
+from services.vault.records.items import BatchItem, BatchResult
 from services.vault.records.once import Render
 from services.vault.records.reads import Disclosed
 from services.vault.records.schemas import (
@@ -95,8 +96,8 @@ def disclosed(found: Disclosed) -> Response:
     return Response(body.encode(), media_type="application/json", headers=headers)
 
 
-def result_out(result: BatchResult) -> BatchResultOut:
-    """Return what became of one item of a batch."""
+def result_out(result: BatchResult, item: BatchItem, position: int) -> BatchResultOut:
+    """Return what became of one item of a batch, the one at `position`."""
     if result.written is not None:
         stored = result.written.replayed or created(result.written)
         out = WrittenOut.model_validate_json(stored.body)
@@ -116,7 +117,9 @@ def result_out(result: BatchResult) -> BatchResultOut:
             **getattr(result.error, "extra", {}),
             "errors": [
                 {"in": f.where, "pointer": f.pointer, "code": f.code, "msg": f.msg}
-                for f in getattr(result.error, "faults", ())
+                for f in places.in_item(
+                    places.faults_of(result.error, item.content), position
+                )
             ],
         },
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from contracts.events import vault as vault_events
 from services.chassis import outbox
@@ -17,6 +17,7 @@ from services.chassis.database import Tx
 from services.chassis.lanes import EventRef
 from services.vault import custody
 from services.vault.access import Caller
+from services.vault.catalogue import IDENTITY
 from services.vault.custody import (
     CustodyTerms,
     DropReason,
@@ -30,6 +31,9 @@ from services.vault.parties import bump_epoch
 from services.vault.records.content import FolioContent
 from services.vault.records.errors import RecordNotFound
 from services.vault.records.values import DEFAULT_BASIS, RecordContent, Written
+
+UNCHANGED: Final = "unchanged"
+"""The view of a record that was compared with what was sent, and is the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,7 @@ class Alteration:
     Attributes:
         standing: The snapshot it was prepared from.
         indexed: The fields whose index entries are replaced by `values`.
+        policy: The version of the rules that allowed it, as events name it.
         corrects: A rights request: carried out also in a live handover, from which
             the record is dropped.
     """
@@ -111,6 +116,7 @@ class Alteration:
     indexed: Sequence[str]
     change: RecordContent
     if_match: int | None
+    policy: str
     corrects: bool
 
     def apply(self, tx: Tx) -> Written:
@@ -130,6 +136,7 @@ class Alteration:
         alters = bool(self.sealed) or self.change.tags is not None
         if not alters:
             ref = file_rights(tx, self.caller, id_, record.alias, self.change)
+            ref = ref or self._found_unchanged(tx, record.alias)
             return Written(id_, record.etag, event=ref)
         custody.require_free(tx, party, self.values, own=id_)
         for one in self.sealed:
@@ -160,6 +167,20 @@ class Alteration:
             place = one.version.place
             if one.version.base and (place.class_, place.volume) in frozen:
                 raise custody.FolioMoved("the folio was frozen")
+
+    def _found_unchanged(self, tx: Tx, alias: str) -> EventRef:
+        """Append the event of a comparison: its sender learns that a guess holds."""
+        event = vault_events.RecordRead.model_validate(
+            {
+                **self.caller.acted(),
+                "purpose": self.caller.why().value,
+                "record": alias,
+                "classes": self.change.classes or [IDENTITY],
+                "view": UNCHANGED,
+                "policy": self.policy,
+            }
+        )
+        return outbox.append(tx, event.draft(self.caller.party))
 
     def _entries(self) -> int:
         return sum(len(entries) for entries in self.change.entries.values())

@@ -12,9 +12,8 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from contracts.problems import Fault
 from services.chassis.clock import rfc3339
-from services.vault.catalogue import Entry
+from services.vault.catalogue import Entry, unknown_member
 from services.vault.catalogue.errors import FieldUnknown
 from services.vault.custody import volumes
 from services.vault.custody.volumes import DOCUMENT_VOLUME, Volume
@@ -35,14 +34,14 @@ def require_known(classes: Iterable[str], new: RecordContent) -> None:
         "basis": new.basis,
         "retention": new.retention,
     }
-    unknown = [
-        Fault(f"/{member}/{position}", "unknown_class", "is no class of the catalogue")
+    faults = [
+        unknown_member(f"/{member}", position, "unknown_class")
         for member, names in members.items()
         for position, name in enumerate(names)
         if name not in known
     ]
-    if unknown:
-        raise FieldUnknown(unknown)
+    if faults:
+        raise FieldUnknown(faults)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +97,7 @@ def place_entries(
     """Put new entries into the volumes of their years, opening further ones.
 
     An entry that stands there already as it is sent is left alone: a nightly sync
-    that sends everything again writes nothing.
+    that sends everything again changes nothing.
     """
     stored_now = (e for volume in known.values() for e in volume.entries.values())
     latest = {e["entry_id"]: e for e in volumes.merged(stored_now)}

@@ -58,3 +58,8 @@ class ClassUnknown(VaultError):  # noqa: N818
     """A class or field was named that the party's catalogue does not have."""
 
     problem = problems.FIELD_UNKNOWN
+
+    def __init__(self, fault: Fault) -> None:
+        """Name its place in the request."""
+        super().__init__(fault.code)
+        self.faults = (fault,)

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from contracts.events import vault as vault_events
 from contracts.events.payload import EventDraft
+from contracts.problems import Fault
 from services.chassis.auth import Principal
 from services.chassis.journal import Journal
 from services.chassis.lanes import EventRef
@@ -27,6 +28,7 @@ from services.vault.access import (
 )
 from services.vault.catalogue import IDENTITY, Catalogue, Catalogues
 from services.vault.custody import HistoryRow, StoredRecord
+from services.vault.errors import FieldUnparsable
 from services.vault.keys.blind_index import index_value
 from services.vault.keys.keyring import Keyring, KeyVersion, PartyKeys
 from services.vault.parties import epoch
@@ -142,9 +144,15 @@ class Reads:
         """
         caller = await self._access.caller(principal, purpose, Action.LOOKUP)
         catalogue = await self._catalogues.of(caller.party)
-        classes = [_class_of(catalogue, name) for name, _value in identifiers]
+        classes = [
+            _class_of(catalogue, name, position)
+            for position, (name, _value) in enumerate(identifiers)
+        ]
         keys = await self._keyring.of(caller.party, creating={*classes, IDENTITY})
-        asked = [_sought(catalogue, keys, name, value) for name, value in identifiers]
+        asked = [
+            _sought(catalogue, keys, name, value, position)
+            for position, (name, value) in enumerate(identifiers)
+        ]
         await self._allow(caller, Action.LOOKUP, classes)
         fields = sorted({name for name, _value in identifiers})
         found, event = await self._access.traced(
@@ -323,27 +331,34 @@ class Reads:
 
 def _require_known(catalogue: Catalogue, classes: Sequence[str] | None) -> None:
     if any(class_ not in catalogue.classes for class_ in classes or ()):
-        raise ClassUnknown("a class is not in the catalogue")
+        text = "names a class that is not in the catalogue"
+        raise ClassUnknown(Fault("/classes", "unknown_class", text, "query"))
 
 
-def _class_of(catalogue: Catalogue, name: str) -> str:
+def _class_of(catalogue: Catalogue, name: str, position: int) -> str:
     if name == custody.EXTERNAL_ID:
         return IDENTITY
     known = catalogue.fields.get(name)
     if known is None or not known.searchable:
-        raise ClassUnknown("a field is not searchable")
+        place = f"/identifiers/{position}/field"
+        raise ClassUnknown(Fault(place, "unknown_field", "is no searchable field"))
     return known.class_
 
 
 def _sought(
-    catalogue: Catalogue, keys: PartyKeys, name: str, value: str
+    catalogue: Catalogue, keys: PartyKeys, name: str, value: str, position: int
 ) -> tuple[str, bytes, str | None]:
     """Return field, keyed hash, and the class whose custody must be active."""
-    if name == custody.EXTERNAL_ID:
-        return name, external_value(keys, value).value, None
-    term = catalogue.term(name, value)
-    if term is None:
-        raise ClassUnknown("a field is not searchable")
+    try:
+        if name == custody.EXTERNAL_ID:
+            return name, external_value(keys, value).value, None
+        term = catalogue.term(name, value)
+    except FieldUnparsable as error:
+        place = f"/identifiers/{position}/value"
+        text = f"is no value of the kind {error.kind}"
+        error.faults = (Fault(place, "unparsable", text),)
+        raise
+    assert term is not None  # `_class_of` let searchable fields through only
     hashed = index_value(keys.index(term.class_), name, term.normalised)
     return name, hashed, term.class_
 

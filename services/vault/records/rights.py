@@ -7,7 +7,7 @@ them is one of this installation or of the catalogues: free text never gets ther
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
 from contracts.purposes import Purpose
@@ -36,15 +36,34 @@ async def require_known(
         objections: Those to be filed; without recipient they are about everybody.
 
     Raises:
-        ContentRefused: A class, purpose or recipient is unknown; names the member.
+        ContentRefused: A class, purpose or recipient is unknown; names its place, as
+            `/consents/0/recipient`.
     """
-    recipients = {one.recipient for one in objections if one.recipient}
-    for consent in consents:
-        known = _PURPOSES if consent.kind in {OPT_IN, OPT_OUT} else catalogue.classes
-        if any(name not in known for name in consent.classes):
-            raise ContentRefused("/classes", "unknown", "names an unknown one")
-        recipients.add(consent.recipient)
-    if recipients and not await changes.read(
-        lambda c: all(are_enrolled(c, party, ()) for party in recipients)
-    ):
-        raise ContentRefused("/recipient", "unknown", "is no enrolled party")
+    recipients = {}
+    for position, objection in enumerate(objections):
+        if objection.recipient:
+            recipients[f"/objections/{position}/recipient"] = objection.recipient
+    for position, consent in enumerate(consents):
+        place = f"/consents/{position}"
+        recipients[f"{place}/recipient"] = consent.recipient
+        _require_names(catalogue, consent, f"{place}/classes")
+    if not recipients:
+        return
+    strange = await changes.read(
+        lambda c: [
+            place
+            for place, party in recipients.items()
+            if not are_enrolled(c, party, ())
+        ]
+    )
+    if strange:
+        raise ContentRefused(strange[0], "unknown", "is no enrolled party")
+
+
+def _require_names(catalogue: Catalogue, consent: FiledConsent, place: str) -> None:
+    known: Collection[str] = catalogue.classes
+    told = "names a class that is not in the catalogue"
+    if consent.kind in {OPT_IN, OPT_OUT}:
+        known, told = _PURPOSES, f"must be of {', '.join(sorted(_PURPOSES))}"
+    if any(name not in known for name in consent.classes):
+        raise ContentRefused(place, "unknown", told)

@@ -4,15 +4,17 @@
 
 from typing import Annotated
 
-from fastapi import Header, Path, Query, Request, Response
+from fastapi import Header, Path, Query, Response
 
 from contracts import problems
+from contracts.problems import Problem
 from contracts.scopes import Scope
 from services.chassis.auth import Principal, require
 from services.chassis.body import Cursor, Limit, StrictRouter, Text
-from services.chassis.idempotency import IdempotencyStore, key_of
-from services.chassis.problem_json import openapi_responses
+from services.chassis.declared import Answers, answered, openapi_responses
+from services.chassis.idempotency import IdempotencyStore, OptionalKey
 from services.vault.access import View
+from services.vault.records import places
 from services.vault.records.answers import (
     answer,
     appended,
@@ -62,27 +64,22 @@ _ACCESS = (
     problems.PURPOSE_UNKNOWN,
     problems.DENIED,
     problems.PURPOSE_NOT_GIVEN,
-    problems.NOT_FOUND,
     problems.AUDIT_UNAVAILABLE,
 )
-_CHANGE = (
-    *_ACCESS,
+_CONTENT = (
     problems.FIELD_UNKNOWN,
     problems.PHONE_UNPARSABLE,
     problems.FOLIO_FROZEN,
     problems.HANDED_OVER,
     problems.UNIQUE_CONFLICT,
 )
-_REFUSALS = openapi_responses(*_ACCESS)
-_CHANGES = openapi_responses(*_CHANGE)
-_CREATES = openapi_responses(
-    *_CHANGE,
-    problems.ALREADY_EXISTS,
-    problems.IDEMPOTENCY_KEY_INVALID,
-    problems.IDEMPOTENCY_KEY_IN_USE,
-    problems.IDEMPOTENCY_MISMATCH,
-)
-_MATCHED = openapi_responses(*_CHANGE, problems.ETAG_STALE, problems.ETAG_REQUIRED)
+_NAMED: Answers = {200: answered("Audit-Event")}
+_VERSIONED: Answers = {200: answered("ETag", "Audit-Event")}
+_ONCE = ("ETag", "Audit-Event", "Idempotency-Replayed")
+
+
+def _refusals(*listed: Problem) -> Answers:
+    return openapi_responses(*_ACCESS, *listed, logged=True)
 
 
 def router(
@@ -104,39 +101,45 @@ def _add_writes(
         "/v1/records",
         status_code=201,
         response_model=WrittenOut,
-        responses={200: {"model": WrittenOut}, **_CREATES},
+        responses={
+            200: {"model": WrittenOut, **answered(*_ONCE, "Location")},
+            201: answered(*_ONCE, "Location"),
+            **_refusals(*_CONTENT, problems.ALREADY_EXISTS),
+        },
         summary="Create a record, or change the one with the same external id",
     )
     async def create_record(
-        request: Request,
         body: RecordIn,
         caller: Annotated[Principal, require(Scope.RECORDS_CREATE)],
+        key: OptionalKey,
         purpose: Purpose = None,
         if_none_match: IfNoneMatch = None,
     ) -> Response:
-        keyed = Keyed(idempotency, caller, "create_record", key_of(request))
-        written = await records.create(
-            caller,
-            purpose,
-            body.content(),
-            must_be_new=if_none_match == "*",
-            once=keyed.once(created, body.model_dump(mode="json")),
-        )
+        keyed = Keyed(idempotency, caller, "create_record", key)
+        new = body.content()
+        with places.in_record(new):
+            written = await records.create(
+                caller,
+                purpose,
+                new,
+                must_be_new=if_none_match == "*",
+                once=keyed.once(created, body.model_dump(mode="json")),
+            )
         return answer(written, created)
 
     @api.post(
         "/v1/records:batch",
         status_code=207,
-        responses=_CREATES,
+        responses=_refusals(),
         summary="Create or change up to 100 records; a result for each",
     )
     async def batch_records(
-        request: Request,
         body: BatchIn,
         caller: Annotated[Principal, require(Scope.RECORDS_CREATE)],
+        key: OptionalKey,
         purpose: Purpose = None,
     ) -> BatchOut:
-        keyed = Keyed(idempotency, caller, "batch_records", key_of(request))
+        keyed = Keyed(idempotency, caller, "batch_records", key)
         items = [
             one.item(keyed.once(created, one.model_dump(mode="json"), f"{position}"))
             for position, one in enumerate(body.items)
@@ -144,31 +147,40 @@ def _add_writes(
         results = await records.batch(
             caller, purpose, items, all_or_none=body.all_or_none
         )
-        return BatchOut(items=[result_out(one) for one in results])
+        pairs = zip(results, items, strict=True)
+        return BatchOut(
+            items=[result_out(*pair, position) for position, pair in enumerate(pairs)]
+        )
 
     @api.post(
         "/v1/records/{id}/entries",
         response_model=AppendedOut,
-        responses=_CREATES,
+        responses={200: answered(*_ONCE), **_refusals(problems.FIELD_UNKNOWN)},
         summary="Append entries; a known `entry_id` replaces",
     )
     async def append_entries(
         id: Id,  # noqa: A002 - the name in the address
-        request: Request,
         body: EntriesIn,
         caller: Annotated[Principal, require(Scope.RECORDS_APPEND)],
+        key: OptionalKey,
         purpose: Purpose = None,
     ) -> Response:
-        keyed = Keyed(idempotency, caller, "append_entries", key_of(request))
+        keyed = Keyed(idempotency, caller, "append_entries", key)
         once = keyed.once(appended, [id, body.model_dump(mode="json")])
-        written = await records.append(caller, purpose, id, body.content(), once=once)
+        with places.in_entries(body.class_):
+            written = await records.append(
+                caller, purpose, id, body.content(), once=once
+            )
         return answer(written, appended)
 
 
 def _add_changes(api: StrictRouter, records: Records) -> None:
     @api.patch(
         "/v1/records/{id}",
-        responses=_MATCHED,
+        responses={
+            **_VERSIONED,
+            **_refusals(*_CONTENT, problems.ETAG_STALE, problems.ETAG_REQUIRED),
+        },
         summary="Change documents and tags by merge patch (RFC 7396)",
     )
     async def patch_record(
@@ -179,12 +191,21 @@ def _add_changes(api: StrictRouter, records: Records) -> None:
         purpose: Purpose = None,
         if_match: IfMatch = None,
     ) -> WrittenOut:
-        written = await records.patch(
-            caller, purpose, id, body.content(), etag_of(if_match)
-        )
+        change = body.content()
+        with places.in_record(change):
+            written = await records.patch(
+                caller, purpose, id, change, etag_of(if_match)
+            )
         return written_out(response, written)
 
-    @api.delete("/v1/records/{id}", responses=_MATCHED, summary="Erase a record")
+    @api.delete(
+        "/v1/records/{id}",
+        responses={
+            **_NAMED,
+            **_refusals(problems.HANDED_OVER, problems.ETAG_STALE),
+        },
+        summary="Erase a record",
+    )
     async def erase_record(
         id: Id,  # noqa: A002
         response: Response,
@@ -198,7 +219,7 @@ def _add_changes(api: StrictRouter, records: Records) -> None:
 
     @api.put(
         "/v1/records/{id}/consents",
-        responses=_CHANGES,
+        responses=_NAMED,
         summary="File a consent or its withdrawal",
     )
     async def put_consent(
@@ -207,12 +228,14 @@ def _add_changes(api: StrictRouter, records: Records) -> None:
         response: Response,
         caller: Annotated[Principal, require(Scope.CONSENTS_WRITE)],
     ) -> FiledOut:
-        name_event(response, await records.file_consent(caller, id, body.filed()))
+        with places.in_right():
+            event = await records.file_consent(caller, id, body.filed())
+        name_event(response, event)
         return FiledOut(id=id)
 
     @api.put(
         "/v1/records/{id}/objections",
-        responses=_CHANGES,
+        responses=_NAMED,
         summary="File an objection or its withdrawal",
     )
     async def put_objection(
@@ -221,12 +244,18 @@ def _add_changes(api: StrictRouter, records: Records) -> None:
         response: Response,
         caller: Annotated[Principal, require(Scope.OBJECTIONS_WRITE)],
     ) -> FiledOut:
-        name_event(response, await records.file_objection(caller, id, body.filed()))
+        with places.in_right():
+            event = await records.file_objection(caller, id, body.filed())
+        name_event(response, event)
         return FiledOut(id=id)
 
 
 def _add_reads(api: StrictRouter, reads: Reads) -> None:
-    @api.get("/v1/records/{id}", responses=_REFUSALS, summary="Read a record")
+    @api.get(
+        "/v1/records/{id}",
+        responses={**_VERSIONED, **_refusals(problems.FIELD_UNKNOWN)},
+        summary="Read a record",
+    )
     async def read_record(
         id: Id,  # noqa: A002
         caller: Annotated[Principal, require(Scope.RECORDS_READ)],
@@ -240,7 +269,7 @@ def _add_reads(api: StrictRouter, reads: Reads) -> None:
 
     @api.get(
         "/v1/records/{id}/history",
-        responses=_REFUSALS,
+        responses={**_NAMED, **_refusals()},
         summary="Versions of a record; nothing of their content",
     )
     async def read_history(
@@ -255,7 +284,11 @@ def _add_reads(api: StrictRouter, reads: Reads) -> None:
 
 
 def _add_searches(api: StrictRouter, reads: Reads) -> None:
-    @api.get("/v1/records", responses=_REFUSALS, summary="List records page by page")
+    @api.get(
+        "/v1/records",
+        responses={**_NAMED, **_refusals(problems.CURSOR_INVALID)},
+        summary="List records page by page",
+    )
     async def list_records(
         response: Response,
         caller: Annotated[Principal, require(Scope.RECORDS_LIST)],
@@ -272,7 +305,12 @@ def _add_searches(api: StrictRouter, reads: Reads) -> None:
         )
 
     @api.post(
-        "/v1/records/lookup", responses=_REFUSALS, summary="Find records by identifiers"
+        "/v1/records/lookup",
+        responses={
+            **_NAMED,
+            **_refusals(problems.FIELD_UNKNOWN, problems.PHONE_UNPARSABLE),
+        },
+        summary="Find records by identifiers",
     )
     async def look_up_records(
         body: LookupIn,
@@ -287,7 +325,7 @@ def _add_searches(api: StrictRouter, reads: Reads) -> None:
 
     @api.post(
         "/v1/aliases:resolve",
-        responses=_REFUSALS,
+        responses={**_NAMED, **_refusals()},
         summary="Resolve records to aliases, aliases to records",
     )
     async def resolve_aliases(

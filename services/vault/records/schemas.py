@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from services.chassis.body import Body, Day, Instant, Text
+from services.chassis.body import AnyOf, Body, Day, Instant, Text
 from services.chassis.clock import milliseconds
 from services.vault.custody import OPT_IN, OPT_OUT, FiledConsent, FiledObjection
 from services.vault.records.items import BatchItem
@@ -34,7 +34,7 @@ Evidence = Annotated[str, Text(71, pattern=r"^sha256:[0-9a-f]{64}$")]
 ExternalId = Annotated[str, Text(128)]
 
 
-Value = str | int | bool | list[str] | None
+Value = Annotated[str | int | bool | list[str] | None, AnyOf("value_type")]
 """A field's value; the catalogue says which. `null` removes it in a merge patch."""
 
 Documents = dict[ClassName, dict[FieldName, Value]]

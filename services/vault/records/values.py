@@ -55,7 +55,8 @@ class Written:
     Attributes:
         etag: The record's etag after it.
         created: Whether the record is new.
-        event: Where it stands in the log; None if nothing had to change.
+        event: Where it stands in the log, also if nothing had to change; None in a
+            repetition, whose answer names it.
         replayed: The answer given before, if the request was a repetition.
     """
 

@@ -152,8 +152,7 @@ class Writing:
             raise ContentRefused("/tags", "tags", "need a document or an entry")
         await self._require(caller, Action.CREATE, new.classes, "active", None)
         keys = await self._keyring.of(caller.party, creating=[IDENTITY, *new.classes])
-        values = index_values(keys, terms)
-        identity = None
+        values, identity = index_values(keys, terms), None
         id_ = self._new_id()
         if new.external_id is not None:
             values.append(external_value(keys, new.external_id))
@@ -218,6 +217,7 @@ class Writing:
             indexed=indexed_fields(catalogue, {f.class_ for f in folios}),
             change=change,
             if_match=if_match,
+            policy=self._access.policy_version,
             corrects=corrects,
         )
         return Prepared(alteration.apply, _locks(caller.party, id_, alteration.values))

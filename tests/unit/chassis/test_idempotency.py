@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -23,17 +24,19 @@ from services.chassis.idempotency import (
     IdempotencyKeyInUse,
     IdempotencyMismatch,
     IdempotencyStore,
+    KeyHeader,
     KeyScope,
     Stored,
     define_table,
     key_of,
-    required_key_of,
 )
 
 METADATA = MetaData()
 TABLE = define_table(METADATA)
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 KEY = random_bytes(32)
+REQUIRED = KeyHeader(required=True)
+PATTERN = re.compile(REQUIRED.parameters[0]["schema"]["pattern"])
 CANARY = b"zhang-san-13800138000"
 ANSWER = Stored(
     201,
@@ -172,8 +175,9 @@ def request(*values: bytes) -> Request:
         (b" abc ", "abc"),
     ],
 )
-def test_key_is_taken_bare_or_quoted(sent: bytes, key: str) -> None:
-    assert required_key_of(request(sent)) == key
+async def test_key_is_taken_bare_or_quoted(sent: bytes, key: str) -> None:
+    assert await REQUIRED(request(sent)) == key
+    assert PATTERN.fullmatch(sent.decode().strip())
 
 
 @pytest.mark.parametrize(
@@ -184,12 +188,13 @@ def test_a_key_that_is_no_key_is_refused(sent: bytes) -> None:
     with pytest.raises(Refusal) as caught:
         key_of(request(sent))
     assert caught.value.problem.code == "idempotency-key-invalid"
+    assert not PATTERN.fullmatch(sent.decode("latin-1"))
 
 
-def test_a_missing_key_is_refused_only_where_it_is_required() -> None:
-    assert key_of(request()) is None
+async def test_a_missing_key_is_refused_only_where_it_is_required() -> None:
+    assert await KeyHeader(required=False)(request()) is None
     with pytest.raises(Refusal) as caught:
-        required_key_of(request())
+        await REQUIRED(request())
     assert caught.value.problem.code == "idempotency-key-required"
     with pytest.raises(Refusal):
         key_of(request(b"a", b"b"))

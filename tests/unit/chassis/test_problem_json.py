@@ -4,7 +4,8 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import AsyncIterator
-from typing import Annotated, Any, ClassVar
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar, Literal
 from uuid import uuid4
 
 import httpx
@@ -51,7 +52,15 @@ class Line(Body):
     label: Annotated[str, Text(5)]
 
 
+class Shelf(StrEnum):
+    LOW = "low"
+    HIGH = "high"
+
+
 class Order(Body):
+    shelf: Shelf = Shelf.LOW
+    side: Literal["left", "right"] = "left"
+    named: dict[Annotated[str, Text(5)], int] = Field(default_factory=dict)
     lines: list[Line] = Field(default_factory=list)
     tags: dict[str, Line] = Field(default_factory=dict)
 
@@ -213,6 +222,10 @@ async def test_faults_are_bounded(client: httpx.AsyncClient) -> None:
         ({CANARY: 1}, "/*", "extra_forbidden", "is not a known member"),
         ({"tags": {CANARY: {}}}, "/tags/*/label", "missing", "is required"),
         ({"lines": CANARY}, "/lines", "list_type", "must be an array"),
+        ({"shelf": CANARY}, "/shelf", "enum", "must be 'low' or 'high'"),
+        ({"side": CANARY}, "/side", "literal_error", "must be 'left' or 'right'"),
+        ({"named": {CANARY: 1}}, "/named/*", "string_too_long",
+         "must have at most 5 characters"),
     ],
 )  # fmt: skip
 async def test_fault_names_place_and_rule_and_no_byte_the_caller_chose(

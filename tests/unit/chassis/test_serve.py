@@ -4,6 +4,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -34,6 +35,7 @@ from services.chassis.docs import openapi_text, swagger_files
 from services.chassis.headers import API_HEADERS, DOCS_CSP
 from services.chassis.serve import AppError, create_service_app
 from services.chassis.settings import Mode, ServiceSettings
+from services.vault.settings import VaultSettings
 from tests.fakes.clock import SettableClock
 
 KEY = OKPKey.generate_key("Ed25519", parameters={"kid": "k1"})
@@ -145,15 +147,24 @@ def test_an_operation_id_used_twice_stops_the_start() -> None:
 # -- Who may see what ---------------------------------------------------------
 
 
-def test_production_answers_strangers_on_probes_only() -> None:
-    assert public_routes(app_of(settings=PRODUCTION)) == ["GET /livez", "GET /readyz"]
+def test_production_answers_strangers_with_constants_and_probes_only() -> None:
+    assert set(public_routes(app_of(settings=PRODUCTION))) == {
+        "GET /",
+        "GET /livez",
+        "GET /problems",
+        "GET /problems/{code}",
+        "GET /readyz",
+    }
 
 
 async def test_production_has_no_documentation() -> None:
     async with http(app_of(settings=PRODUCTION)) as client:
         for path in ("/docs", "/openapi.json", "/docs/start.js", "/redoc"):
             assert (await client.get(path)).status_code == 404
-        assert (await client.get("/problems/denied")).status_code == 401
+        for path in ("/", "/problems", "/problems/denied"):
+            answer = await client.get(path, headers={"accept": "text/html"})
+            assert answer.headers["content-type"] == "application/json"
+            assert "/docs" not in answer.text
         assert (await client.get("/metrics")).status_code == 401
 
 
@@ -231,6 +242,34 @@ async def test_every_problem_type_has_its_page(code: str) -> None:
         page = await client.get(PROBLEMS[code].type, headers={"accept": "text/html"})
         assert page.headers["content-type"].startswith("text/html")
         assert code in page.text
+
+
+HREF = re.compile(r'(?:href|src)="([^"]+)"')
+
+
+@pytest.mark.parametrize("path", ["/", "/problems", "/problems/denied"])
+async def test_a_page_leads_on_and_names_nothing_that_is_not_there(path: str) -> None:
+    async with http(app_of()) as client:
+        page = await client.get(path, headers={"accept": "text/html"})
+        assert page.headers["content-security-policy"] == DOCS_CSP
+        assert not re.search(r"<script|<style| style=", page.text)
+        links = HREF.findall(page.text)
+        assert len(links) > 3
+        for link in links:
+            assert (await client.get(link)).status_code == 200, link
+
+
+async def test_the_front_door_says_which_service_this_is() -> None:
+    async with http(app_of(settings=VaultSettings())) as client:
+        told = (await client.get("/")).json()
+        assert told["service"] == "Keyturn vault"
+        assert told["about"] == VaultSettings.ABOUT
+        assert {told[name] for name in ("docs", "openapi", "livez", "problems")} == {
+            "/docs", "/openapi.json", "/livez", "/problems",
+        }  # fmt: skip
+        items = (await client.get(told["problems"])).json()["items"]
+    assert {item["code"] for item in items} == set(PROBLEMS)
+    assert all(item["fix"] and item["title"] for item in items)
 
 
 async def test_unknown_problem_is_404() -> None:

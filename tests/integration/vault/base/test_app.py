@@ -28,8 +28,10 @@ async def test_only_what_must_be_is_public(house: House) -> None:
             "/docs/{file}",
             "/openapi.json",
         } == {
+            "/",
             "/livez",
             "/readyz",
+            "/problems",
             "/problems/{code}",
             "/v1/token",
             "/v1/jwks",

@@ -26,6 +26,7 @@ async def test_each_conflict_is_in_the_log_before_it_is_told(shop: Shop) -> None
     for answer, event in zip((taken, exists), denied, strict=True):
         told = answer.json()
         assert (answer.status_code, told["audit_event"]) == (409, event.id)
+        assert answer.headers["audit-event"] == event.id
         assert event.data["reason"] == told["code"]
         assert (event.data["action"], "record" in event.data) == ("create", False)
         assert event.data["purpose"] == "customer_service"

@@ -57,7 +57,7 @@ async def test_a_purpose_that_was_not_given_is_refused_and_logged(shop: Shop) ->
     denied = await shop.seller.read(id_, keyturn_purpose="advertising")
     assert (denied.status_code, denied.json()["code"]) == (403, "purpose-not-given")
     [event] = await shop.vault.events("access.denied")
-    assert denied.json()["audit_event"] == event.id
+    assert denied.json()["audit_event"] == denied.headers["audit-event"] == event.id
     assert (event.data["purpose"], event.data["reason"]) == (
         "advertising",
         "purpose-not-given",
