@@ -153,6 +153,7 @@ _SECRET = read(Secret, "a secret")
 _WORDS = read(words, "a comma-separated list")
 _URL = read(url, "an http(s) URL without user, query or fragment")
 _BOOL = read(boolean, "`true` or `false`")
+_DESCRIPTOR = read(whole(3, 1_000_000), "a file descriptor of a supervisor")
 _CRASH = read(crash_point, "`label` or `label:hits`")
 
 
@@ -187,6 +188,7 @@ class ServiceSettings:
         accept_rollback: `<lane>@<seq>,...`: the older ends of lanes that a start
             accepts after a restore; the refusal names them.
         crash_at: `label[:hits]`, where tests of crashes have it die by SIGKILL.
+        lifeline: Descriptor at whose end the process ends (`chassis.lifeline`).
         docs: Serve /docs and /openapi.json also in production mode.
         log_level: Lowest level that is written to stderr.
     """
@@ -222,6 +224,7 @@ class ServiceSettings:
     demonstration: bool = field(default=False, metadata=_BOOL)
     accept_rollback: tuple[str, ...] = field(default=(), metadata=_WORDS)
     crash_at: tuple[str, int] | None = field(default=None, metadata=_CRASH)
+    lifeline: int | None = field(default=None, metadata=_DESCRIPTOR)
     docs: bool = field(default=False, metadata=_BOOL)
     log_level: LogLevel = field(
         default=LogLevel.INFO, metadata=read(LogLevel, "a log level")
