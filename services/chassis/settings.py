@@ -153,6 +153,8 @@ _SECRET = read(Secret, "a secret")
 _WORDS = read(words, "a comma-separated list")
 _URL = read(url, "an http(s) URL without user, query or fragment")
 _BOOL = read(boolean, "`true` or `false`")
+_PORT = read(whole(0, 65_535), "a TCP port, 0-65535")
+_LEVEL = read(LogLevel, "a log level")
 _DESCRIPTOR = read(whole(3, 1_000_000), "a file descriptor of a supervisor")
 _CRASH = read(crash_point, "`label` or `label:hits`")
 
@@ -201,9 +203,7 @@ class ServiceSettings:
     state_dir: Path = field(default=Path(".keyturn"), metadata=_PATH)
     keys_dir: Path = field(default=Path(".keyturn-keys"), metadata=_PATH)
     host: str = field(default="127.0.0.1", metadata=_TEXT)
-    port: int = field(
-        default=8400, metadata=read(whole(0, 65_535), "a TCP port, 0-65535")
-    )
+    port: int = field(default=8400, metadata=_PORT)
     allowed_hosts: tuple[str, ...] = field(default=(), metadata=_WORDS)
     trusted_proxies: tuple[str, ...] = field(default=(), metadata=_WORDS)
     tls_certificate: Path | None = field(default=None, metadata=_PATH)
@@ -226,9 +226,7 @@ class ServiceSettings:
     crash_at: tuple[str, int] | None = field(default=None, metadata=_CRASH)
     lifeline: int | None = field(default=None, metadata=_DESCRIPTOR)
     docs: bool = field(default=False, metadata=_BOOL)
-    log_level: LogLevel = field(
-        default=LogLevel.INFO, metadata=read(LogLevel, "a log level")
-    )
+    log_level: LogLevel = field(default=LogLevel.INFO, metadata=_LEVEL)
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:
