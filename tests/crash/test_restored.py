@@ -29,7 +29,8 @@ from deploy.demo.cast import Stage, Tale
 from deploy.demo.evidence import copy_log
 from deploy.demo.narrator import Narrator
 from services.cli.http import Api
-from services.cli.supervisor import Place, StartFailed, Supervisor
+from services.cli.place import Place
+from services.cli.supervisor import StartFailed, Supervisor
 from tests.crash.installation import MARKS, SCALED, Template
 from tests.crash.patience import PatientOffice
 
