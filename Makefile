@@ -35,10 +35,12 @@ LIMITED := $(if $(LIMIT),--limit $(LIMIT))
 
 .PHONY: run
 run: $(STAMP) ## Start Keyturn, run the demonstration, serve until Ctrl-C
+	@echo "Starting the demonstration"
 	@exec $(PY) -m deploy.demo run --state $(STATE) --keys $(KEYS) $(PORTS) $(LIMITED)
 
 .PHONY: demo
 demo: $(STAMP) ## The demonstration on fresh state under build/demo/, then stop; 0 only if all was verified
+	@echo "Starting the demonstration"
 	@exec $(PY) -m deploy.demo once --dir build/demo $(LIMITED)
 
 ##@ Test
@@ -127,9 +129,12 @@ help: ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(STAMP): requirements/dev.lock requirements/install.lock pyproject.toml
-	@echo "Setting up $(VENV) (hash-pinned, from PyPI)"
-	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	@echo "Setting up $(VENV): about half a minute, once"
+	@test -x $(PY) || { echo "  an environment of its own"; $(PYTHON) -m venv $(VENV); }
+	@echo "  the installer (hash-pinned, from PyPI)"
 	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/install.lock
+	@echo "  $$(grep -c '^[a-z].*==' requirements/dev.lock) packages (hash-pinned, from PyPI)"
 	@$(BIN)/uv pip sync --quiet --python $(PY) --require-hashes requirements/dev.lock
+	@echo "  Keyturn itself"
 	@$(BIN)/uv pip install --quiet --python $(PY) --no-deps --no-build-isolation -e .
 	@touch $@

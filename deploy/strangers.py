@@ -270,7 +270,12 @@ def _run(
 
 def main() -> int:
     """Ask every tool; 0 if none refused and at least one accepted."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m deploy.strangers",
+        description=__doc__,
+        epilog="Exit code: 0 if a tool ran and all that ran accepted, else 1.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("evidence", type=Path, help="the directory to check")
     evidence: Path = parser.parse_args().evidence
     if not (evidence / "log" / "checkpoint").is_file():

@@ -84,9 +84,18 @@ def _alone(folder: Path) -> Iterator[None]:
 
 def main(arguments: list[str]) -> int:
     """Command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m deploy.worlds")
-    parser.add_argument("verb", choices=("up", "down", "run"))
-    parser.add_argument("--dir", type=Path, default=Path("build/scaled"))
+    parser = argparse.ArgumentParser(
+        prog="python -m deploy.worlds",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("verb", choices=("up", "down", "run"), help="as shown above")
+    parser.add_argument(
+        "--dir",
+        type=Path,
+        default=Path("build/scaled"),
+        help="data of both; %(default)s by default",
+    )
     cut = arguments.index("--") if "--" in arguments else len(arguments)
     given, command = parser.parse_args(arguments[:cut]), arguments[cut + 1 :]
     folder = given.dir.resolve()

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from deploy.demo.dataset import DatasetError
 from deploy.demo.enrolling import EnrolmentFailed
@@ -18,7 +19,8 @@ from deploy.demo.office import StoryStuck
 from deploy.demo.playing import StageTaken, play_and_serve, play_once
 from deploy.demo.scaled import WorldMissing
 from services.cli.http import CliError
-from services.cli.supervisor import Place, StartFailed
+from services.cli.place import Place
+from services.cli.supervisor import StartFailed
 
 REFUSALS = (
     CliError,
@@ -77,22 +79,69 @@ def _limit(text: str) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m deploy.demo")
-    commands = parser.add_subparsers(dest="command", required=True)
-    run = commands.add_parser("run", help="play, then serve until Ctrl-C")
-    run.add_argument("--state", type=Path, default=Path(".keyturn"))
-    run.add_argument("--keys", type=Path, default=Path(".keyturn-keys"))
-    run.add_argument("--vault-port", type=int, default=8401)
-    run.add_argument("--transfer-port", type=int, default=8402)
-    run.add_argument("--audit-port", type=int, default=8403)
-    once = commands.add_parser("once", help="play on fresh state, then stop")
-    once.add_argument("--dir", type=Path, default=Path("build/demo"))
-    once.add_argument("--scaled", action="store_true", help="PostgreSQL and Kafka")
-    for command in (run, once):
-        command.add_argument(
-            "--limit", type=_limit, help="customers, at least 24; all by default"
-        )
+    parser = argparse.ArgumentParser(
+        prog="python -m deploy.demo",
+        description="The demonstration: a company is sold, its customers change hands.",
+        epilog="Exit code: 0 everything was verified, 1 something was not or it could "
+        "not be played, 130 interrupted.",
+    )
+    commands = parser.add_subparsers(
+        dest="command", required=True, metavar="COMMAND", help="how to play it:"
+    )
+    _add_run(commands)
+    _add_once(commands)
     return parser
+
+
+def _add_run(commands: Any) -> None:
+    text = "play, then serve until Ctrl-C; a state that has seen it is only served"
+    run = commands.add_parser("run", help=text, description=text)
+    for name, place, kept in (
+        ("state", ".keyturn", "databases and log"),
+        ("keys", ".keyturn-keys", "keys, never inside the state"),
+    ):
+        run.add_argument(
+            f"--{name}",
+            type=Path,
+            default=Path(place),
+            metavar="DIR",
+            help=f"{kept}; %(default)s by default",
+        )
+    for service, port in (("vault", 8401), ("transfer", 8402), ("audit", 8403)):
+        run.add_argument(
+            f"--{service}-port",
+            type=int,
+            default=port,
+            metavar="PORT",
+            help=f"TCP port of {service}; %(default)s by default",
+        )
+    _add_limit(run)
+
+
+def _add_once(commands: Any) -> None:
+    text = "play on fresh state, then stop"
+    once = commands.add_parser("once", help=text, description=text)
+    once.add_argument(
+        "--dir",
+        type=Path,
+        default=Path("build/demo"),
+        help="gets state, evidence and reports, emptied first; %(default)s by default",
+    )
+    once.add_argument(
+        "--scaled",
+        action="store_true",
+        help="on PostgreSQL and Kafka, as `python -m deploy.worlds run` names them",
+    )
+    _add_limit(once)
+
+
+def _add_limit(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--limit",
+        type=_limit,
+        metavar="N",
+        help=f"only N customers, at least {FEWEST_CUSTOMERS}; all by default",
+    )
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from deploy.demo.expectation import Customer, customer_of
 from deploy.demo.importing import Imported
 from deploy.demo.narrator import Narrator
 from deploy.demo.office import Office
-from services.cli.supervisor import Place
+from services.cli.place import Place
 
 SAMPLE: Final = 8
 

@@ -23,7 +23,7 @@ from deploy.demo.people_of_the_deal import (
 )
 from services.chassis.key_files import private_directory
 from services.cli.officer import enrolment, installation_of, new_officer, write_officer
-from services.cli.supervisor import Place
+from services.cli.place import Place
 from services.cli.token import read_officer
 
 

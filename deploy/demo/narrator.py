@@ -47,8 +47,8 @@ class Narrator:
         return bool(self.checks) and all(check.held for check in self.checks)
 
     def say(self, text: str) -> None:
-        """Print one line."""
-        self.console.print(f"  {escape(text)}", highlight=False)
+        """Print one line, however long: it stays one when it is copied."""
+        self.console.print(f"  {escape(text)}", highlight=False, soft_wrap=True)
 
     def check(
         self,
@@ -60,7 +60,8 @@ class Narrator:
         self.checks.append(Check(promise, held, detail))
         mark = "[green]✓[/]" if held else "[bold red]✗[/]"
         rest = f" ({escape(detail)})" if detail else ""
-        self.console.print(f"  {mark} {escape(promise)}{rest}", highlight=False)
+        line = f"  {mark} {escape(promise)}{rest}"
+        self.console.print(line, highlight=False, soft_wrap=True)
         return held
 
     @contextmanager

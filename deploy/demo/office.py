@@ -19,8 +19,8 @@ from services.chassis.clock import SystemClock, uuid7
 from services.cli.http import Api, Refused
 from services.cli.papers import Desk, approval_paper, release_paper, statement_paper
 from services.cli.pinning import pin_path
+from services.cli.place import Place
 from services.cli.sign import hand_in
-from services.cli.supervisor import Place
 from services.cli.token import OfficerLogin, client_login, read_officer
 
 PAUSE_SECONDS: Final = 0.1

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import shutil
 import socket
-import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +18,7 @@ from typing import Any, Final
 from rich.table import Table
 
 from deploy.demo.cast import Stage
+from deploy.demo.commands import keyturn
 from deploy.demo.narrator import Narrator
 from deploy.demo.office import Office
 from deploy.demo.people_of_the_deal import officer_file
@@ -26,7 +26,8 @@ from deploy.demo.scaled import scaled_world
 from deploy.demo.story import conclude, open_doors, prepare, tell
 from services.cli.http import Api
 from services.cli.officer import installation_of
-from services.cli.supervisor import Place, Supervisor
+from services.cli.place import Place
+from services.cli.supervisor import Supervisor
 from services.cli.token import OfficerLogin, granted, read_officer
 from services.cli.up import wait_for_signal
 
@@ -158,15 +159,6 @@ def invite(narrator: Narrator, place: Place, handover: str) -> None:
     line(f"{bearer} {place.transfer_url}/v1/handovers/{handover}")
     line(f"{bearer} '{place.audit_url}/v1/events?handover={handover}&limit=5'")
     line("\nCtrl-C stops everything.")
-
-
-def keyturn() -> str:
-    """Return how a person calls the command line of this very installation."""
-    script = Path(sys.executable).with_name("keyturn")
-    if not script.exists():
-        return "python -m services.cli.main"
-    here = Path.cwd()
-    return str(script.relative_to(here) if script.is_relative_to(here) else script)
 
 
 def free_ports() -> tuple[int, int, int]:

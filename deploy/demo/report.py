@@ -16,6 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from contracts.law.pack import parse_pack
 from deploy.demo.cast import Tale
+from deploy.demo.commands import check_commands
 from deploy.demo.proving import Proven
 from deploy.demo.scan import Scan
 
@@ -85,6 +86,7 @@ def figures(
         "gates_not_built": [*handover["gates_not_built"], *_gates()],
         "phases": tale.narrator.phases,
         "checks": [asdict(check) for check in tale.narrator.checks],
+        "check_it": [asdict(command) for command in check_commands(tale.stage)],
         "provenance": f"{source}; people and consents are synthetic",
         "plan_hash": handover["plan_hash"],
         "decision_root": handover["decision_root"],

@@ -42,6 +42,7 @@ def prepare(stage: Stage, narrator: Narrator, limit: int | None) -> Dataset:
         DatasetError: The published purchases are not installed.
     """
     with narrator.phase("export", "Two companies export their customers"):
+        narrator.say("reading the published purchases; some seconds")
         dataset = read_dataset()
         scenario = Scenario(seed=SEED, limit=limit, buyer=BUYER)
         summary = write_export(stage.folder, dataset, scenario)

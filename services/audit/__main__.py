@@ -31,12 +31,17 @@ REFUSALS = (
     DatabaseError,
 )
 
+COMMANDS = {
+    "init": "make keys, databases and the log's key; repeatable, after the vault's",
+    "migrate": "bring both databases to this version",
+    "serve": "serve until SIGTERM",
+    "fsck": "make the whole log again from database and files, and compare",
+}
+
 
 def main() -> int:
     """Run one command; return its exit code."""
-    parser = argparse.ArgumentParser(prog="python -m services.audit")
-    parser.add_argument("command", choices=["init", "migrate", "serve", "fsck"])
-    command = parser.parse_args().command
+    command = _parser().parse_args().command
     try:
         settings = AuditSettings.from_environ(os.environ)
         if command == "fsck":
@@ -52,6 +57,22 @@ def main() -> int:
         print(refused, file=sys.stderr)
         return 1
     return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m services.audit",
+        description="Audit: the log of every access and every step of a handover.",
+        epilog="Settings are KEYTURN_... variables; without any, the embedded default "
+        "in .keyturn and .keyturn-keys. Exit code: 0 done, 1 refused or, for fsck, "
+        "something differs.",
+    )
+    commands = parser.add_subparsers(
+        dest="command", required=True, metavar="COMMAND", help="what to do:"
+    )
+    for name, text in COMMANDS.items():
+        commands.add_parser(name, help=text, description=text)
+    return parser
 
 
 def _fsck(settings: AuditSettings) -> int:

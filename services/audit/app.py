@@ -44,10 +44,10 @@ from services.chassis.database import DatabaseError
 from services.chassis.follower import LogUnreachable
 from services.chassis.key_files import private_directory, read_private
 from services.chassis.serve import create_service_app
-from services.chassis.settings import Secret
 from services.chassis.slots import hold_slot
 from services.chassis.telemetry import Metrics
 from services.chassis.upkeep import Upkeep, broker_address
+from services.chassis.variables import Secret
 
 WATCH_SECONDS: Final = 1.0
 RETRY_SECONDS: Final = 1.0

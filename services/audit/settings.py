@@ -8,7 +8,8 @@ from dataclasses import field
 from pathlib import Path
 from typing import ClassVar
 
-from services.chassis.settings import ServiceSettings, boolean, read, whole
+from services.chassis.settings import ServiceSettings
+from services.chassis.variables import boolean, read, whole
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -4,13 +4,15 @@
 It speaks the real protocol on loopback and has no durability at all: about 5 MB a
 partition, gone with the process, on a new random port at each start. The outbox is
 why losing it costs nothing (promise 3). Run as a module with a FILE: it writes
-`{"bootstrap": "127.0.0.1:PORT"}` to FILE and stays.
+`{"bootstrap": "127.0.0.1:PORT"}` to FILE and stays until it is told to end, or
+until the supervisor that started it is gone.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import threading
 from pathlib import Path
@@ -18,6 +20,8 @@ from pathlib import Path
 from confluent_kafka import Producer
 
 from contracts.events.topics import TOPICS
+from services.chassis import lifeline
+from services.chassis.settings import ServiceSettings
 
 
 class EmbeddedBroker:
@@ -50,6 +54,7 @@ def main() -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    lifeline.hold(ServiceSettings.from_environ(os.environ))
     broker = EmbeddedBroker()
     write_address(path, broker.bootstrap)
     stop.wait()

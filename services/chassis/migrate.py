@@ -26,8 +26,9 @@ from sqlalchemy.exc import DBAPIError
 
 from services.chassis.crashpoints import CRASH_POINTS
 from services.chassis.engines import EngineRefused, Engines
-from services.chassis.settings import Mode, ServiceSettings
+from services.chassis.settings import ServiceSettings
 from services.chassis.slots import HeldSlot, SlotTaken, hold_slot
+from services.chassis.variables import Mode
 
 LOCK_SECONDS: Final = 300.0  # wait for another process that migrates at most
 POLL_SECONDS: Final = 0.05

@@ -27,7 +27,7 @@ from starlette.middleware import Middleware
 
 from contracts.scopes import Scope
 from services.chassis import clock as clocks
-from services.chassis import problem_json, telemetry
+from services.chassis import lifeline, problem_json, telemetry
 from services.chassis.api_document import DESCRIPTION, documented
 from services.chassis.auth import (
     TokenVerifier,
@@ -221,11 +221,12 @@ def run(app: FastAPI, settings: ServiceSettings) -> None:
     """Serve `app` until SIGTERM or SIGINT; open requests get 5 seconds to end.
 
     Raises:
-        SettingsError: `crash_at` names no crash point.
+        SettingsError: `crash_at` names no crash point, `lifeline` no open file.
         Exception: What refused the start, from the application's lifespan.
     """
     arm_crash_point(settings)
     telemetry.configure(settings.SERVICE or "keyturn", settings.log_level.value)
+    lifeline.hold(settings)
     config = uvicorn.Config(
         app,
         host=settings.host,

@@ -9,21 +9,34 @@ A mistake stops the start and names the variable and the fix, never the value.
 from __future__ import annotations
 
 import dataclasses
-import hmac
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import field
-from enum import StrEnum
 from pathlib import Path
 from typing import Any, ClassVar, Self
 from urllib.parse import urlsplit
 
-PREFIX = "KEYTURN_"
-LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
-SAMPLE_SECRETS = tuple(
-    "change example insecure password sample secret keyturn".split()  # noqa: SIM905
+from services.chassis.variables import (
+    BOOL,
+    CRASH,
+    DESCRIPTOR,
+    LEVEL,
+    LOOPBACK,
+    MIN_SECRET_CHARACTERS,
+    PATH,
+    PORT,
+    SECRET,
+    TEXT,
+    URL,
+    WORDS,
+    LogLevel,
+    Mode,
+    Secret,
+    is_loopback,
+    read,
 )
-MIN_SECRET_CHARACTERS = 16
+
+PREFIX = "KEYTURN_"
 
 
 class SettingsError(ValueError):
@@ -38,122 +51,6 @@ class SettingsError(ValueError):
         super().__init__(f"{variable}: {fix}")
         self.variable = variable
         self.fix = fix
-
-
-class Secret:
-    """A string that no log, repr or traceback shows."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def reveal(self) -> str:
-        """Return the secret itself, for the one call that needs it."""
-        return self._value
-
-    def looks_like_a_sample(self) -> bool:
-        """Tell whether the value is short or contains a word that samples use."""
-        low = self._value.lower()
-        return len(low) < MIN_SECRET_CHARACTERS or any(s in low for s in SAMPLE_SECRETS)
-
-    def __repr__(self) -> str:
-        return "***"
-
-    def __str__(self) -> str:
-        return "***"
-
-    def __format__(self, spec: str) -> str:
-        return "***"
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Secret):
-            return NotImplemented
-        return hmac.compare_digest(self._value.encode(), other._value.encode())
-
-    def __hash__(self) -> int:
-        return hash(self._value)
-
-    def __reduce__(self) -> str | tuple[Any, ...]:
-        raise TypeError("a secret is not pickled")
-
-
-class Mode(StrEnum):
-    """How much the installation must prove about itself before it starts."""
-
-    EMBEDDED = "embedded"
-    PRODUCTION = "production"
-
-
-class LogLevel(StrEnum):
-    """Lowest level that is written."""
-
-    DEBUG = "debug"
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
-
-
-def read(parse: Callable[[str], object], fix: str) -> Mapping[str, Any]:
-    """Return the metadata of a settings field.
-
-    Args:
-        parse: Turns the variable's text into the value, or raises ValueError.
-        fix: What the variable must hold, shown when `parse` refuses.
-    """
-    return {"parse": parse, "fix": fix}
-
-
-def whole(low: int, high: int) -> Callable[[str], int]:
-    """Return a parser of integers in `low..high`."""
-
-    def parse(text: str) -> int:
-        if not (text.isascii() and text.isdigit() and low <= int(text) <= high):
-            raise ValueError
-        return int(text)
-
-    return parse
-
-
-def boolean(text: str) -> bool:
-    """Parse `true` or `false`, nothing else."""
-    return {"true": True, "false": False}[text]
-
-
-def words(text: str) -> tuple[str, ...]:
-    """Parse a comma-separated list; blanks around items are dropped."""
-    return tuple(item.strip() for item in text.split(",") if item.strip())
-
-
-def url(text: str) -> str:
-    """Parse an http(s) URL without user, query or fragment; drop a final slash."""
-    parts = urlsplit(text)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise ValueError
-    return text.rstrip("/")
-
-
-def crash_point(text: str) -> tuple[str, int]:
-    """Parse `label` or `label:hits` of a crash point."""
-    label, _, hits = text.partition(":")
-    return label, whole(1, 1_000_000)(hits or "1")
-
-
-def is_loopback(address: str) -> bool:
-    """Tell whether a host name or URL stays on this host."""
-    host = urlsplit(address).hostname if "://" in address else address
-    return host in LOOPBACK
-
-
-_TEXT = read(str, "text")
-_PATH = read(Path, "a path")
-_SECRET = read(Secret, "a secret")
-_WORDS = read(words, "a comma-separated list")
-_URL = read(url, "an http(s) URL without user, query or fragment")
-_BOOL = read(boolean, "`true` or `false`")
-_CRASH = read(crash_point, "`label` or `label:hits`")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -187,6 +84,7 @@ class ServiceSettings:
         accept_rollback: `<lane>@<seq>,...`: the older ends of lanes that a start
             accepts after a restore; the refusal names them.
         crash_at: `label[:hits]`, where tests of crashes have it die by SIGKILL.
+        lifeline: Descriptor at whose end the process ends (`chassis.lifeline`).
         docs: Serve /docs and /openapi.json also in production mode.
         log_level: Lowest level that is written to stderr.
     """
@@ -197,36 +95,33 @@ class ServiceSettings:
     mode: Mode = field(
         default=Mode.EMBEDDED, metadata=read(Mode, "`embedded` or `production`")
     )
-    state_dir: Path = field(default=Path(".keyturn"), metadata=_PATH)
-    keys_dir: Path = field(default=Path(".keyturn-keys"), metadata=_PATH)
-    host: str = field(default="127.0.0.1", metadata=_TEXT)
-    port: int = field(
-        default=8400, metadata=read(whole(0, 65_535), "a TCP port, 0-65535")
-    )
-    allowed_hosts: tuple[str, ...] = field(default=(), metadata=_WORDS)
-    trusted_proxies: tuple[str, ...] = field(default=(), metadata=_WORDS)
-    tls_certificate: Path | None = field(default=None, metadata=_PATH)
-    tls_key: Path | None = field(default=None, metadata=_PATH)
-    database_url: Secret | None = field(default=None, metadata=_SECRET)
-    kafka_servers: str | None = field(default=None, metadata=_TEXT)
-    kafka_security: str = field(default="PLAINTEXT", metadata=_TEXT)
-    kafka_ca_file: Path | None = field(default=None, metadata=_PATH)
-    kafka_username: str | None = field(default=None, metadata=_TEXT)
-    kafka_password: Secret | None = field(default=None, metadata=_SECRET)
-    installation: str | None = field(default=None, metadata=_TEXT)
-    external_issuer: str | None = field(default=None, metadata=_TEXT)
-    external_jwks_url: str | None = field(default=None, metadata=_URL)
-    token_algorithms: tuple[str, ...] = field(default=("Ed25519",), metadata=_WORDS)
-    vault_url: str = field(default="http://127.0.0.1:8401", metadata=_URL)
-    transfer_url: str = field(default="http://127.0.0.1:8402", metadata=_URL)
-    audit_url: str = field(default="http://127.0.0.1:8403", metadata=_URL)
-    demonstration: bool = field(default=False, metadata=_BOOL)
-    accept_rollback: tuple[str, ...] = field(default=(), metadata=_WORDS)
-    crash_at: tuple[str, int] | None = field(default=None, metadata=_CRASH)
-    docs: bool = field(default=False, metadata=_BOOL)
-    log_level: LogLevel = field(
-        default=LogLevel.INFO, metadata=read(LogLevel, "a log level")
-    )
+    state_dir: Path = field(default=Path(".keyturn"), metadata=PATH)
+    keys_dir: Path = field(default=Path(".keyturn-keys"), metadata=PATH)
+    host: str = field(default="127.0.0.1", metadata=TEXT)
+    port: int = field(default=8400, metadata=PORT)
+    allowed_hosts: tuple[str, ...] = field(default=(), metadata=WORDS)
+    trusted_proxies: tuple[str, ...] = field(default=(), metadata=WORDS)
+    tls_certificate: Path | None = field(default=None, metadata=PATH)
+    tls_key: Path | None = field(default=None, metadata=PATH)
+    database_url: Secret | None = field(default=None, metadata=SECRET)
+    kafka_servers: str | None = field(default=None, metadata=TEXT)
+    kafka_security: str = field(default="PLAINTEXT", metadata=TEXT)
+    kafka_ca_file: Path | None = field(default=None, metadata=PATH)
+    kafka_username: str | None = field(default=None, metadata=TEXT)
+    kafka_password: Secret | None = field(default=None, metadata=SECRET)
+    installation: str | None = field(default=None, metadata=TEXT)
+    external_issuer: str | None = field(default=None, metadata=TEXT)
+    external_jwks_url: str | None = field(default=None, metadata=URL)
+    token_algorithms: tuple[str, ...] = field(default=("Ed25519",), metadata=WORDS)
+    vault_url: str = field(default="http://127.0.0.1:8401", metadata=URL)
+    transfer_url: str = field(default="http://127.0.0.1:8402", metadata=URL)
+    audit_url: str = field(default="http://127.0.0.1:8403", metadata=URL)
+    demonstration: bool = field(default=False, metadata=BOOL)
+    accept_rollback: tuple[str, ...] = field(default=(), metadata=WORDS)
+    crash_at: tuple[str, int] | None = field(default=None, metadata=CRASH)
+    lifeline: int | None = field(default=None, metadata=DESCRIPTOR)
+    docs: bool = field(default=False, metadata=BOOL)
+    log_level: LogLevel = field(default=LogLevel.INFO, metadata=LEVEL)
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:

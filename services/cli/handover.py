@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Column, Table
 
 from services.chassis.clock import SystemClock
+from services.cli.help_pages import as_it_stands, command_group
 from services.cli.http import Api, errors_shown
 from services.cli.sign import (
     TRANSFER,
@@ -27,7 +28,15 @@ from services.cli.sign import (
 )
 from services.cli.token import OfficerLogin, read_officer
 
-app = typer.Typer(no_args_is_help=True, help="See handovers and follow them.")
+app = command_group("See handovers and follow them.")
+
+EPILOG = as_it_stands(
+    """
+Examples, after make run:
+  keyturn handover list --officer .keyturn-keys/officers/sc.json
+  keyturn handover show ID --officer .keyturn-keys/officers/sc.json
+"""
+)
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="The handover's id.")]
 _SHOWN: Final = (
@@ -36,30 +45,47 @@ _SHOWN: Final = (
 )
 
 
-@app.command("list")
+@app.command("list", epilog=EPILOG)
 def list_handovers(
     officer: Officer,
     vault: Vault = VAULT,
     transfer: Transfer = TRANSFER,
-    state: Annotated[str | None, typer.Option(help="Only in this state.")] = None,
+    state: Annotated[
+        str | None,
+        typer.Option(
+            metavar="STATE", help="Only those in this state, such as approval."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List your company's handovers, the newest first."""
+    """List your company's handovers, the newest first.
+
+    One a line, in columns; for programs use --json.
+    """
     with errors_shown(as_json=as_json):
         api = _api(officer, vault, transfer)
         items = list(_all(api, state))
     if as_json:
         typer.echo(json.dumps({"items": items}))
         return
-    table = Table(Column("id", no_wrap=True), "state", "seller", "buyer", "waits for")
+    for line in listed(items):
+        typer.echo(line)
+
+
+def listed(items: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Lay handovers out in columns, each on one line, however wide the terminal."""
+    names = ("id", "state", "seller", "buyer", "waiting_for")
+    rows: list[tuple[str, ...]] = [("id", "state", "seller", "buyer", "waits for")]
     for item in items:
-        waits = ", ".join(item["waiting_for"])
-        row = (item["id"], item["state"], item["seller"], item["buyer"], waits)
-        table.add_row(*(escape(visible(text)) for text in row))
-    Console().print(table)
+        texts = (item[name] for name in names[:-1])
+        rows.append((*map(visible, texts), visible(", ".join(item["waiting_for"]))))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (text.ljust(width) for text, width in zip(row, widths, strict=True))
+        yield "  ".join(cells).rstrip()
 
 
-@app.command()
+@app.command(epilog=EPILOG)
 def show(
     handover: Id,
     officer: Officer,
@@ -67,7 +93,10 @@ def show(
     transfer: Transfer = TRANSFER,
     as_json: AsJson = False,
 ) -> None:
-    """Show one handover: where it stands and whom it waits for."""
+    """Show one handover.
+
+    Where it stands, whom it waits for, what was decided and how far it has moved.
+    """
     with errors_shown(as_json=as_json):
         found = _api(officer, vault, transfer).get(f"/v1/handovers/{handover}")
     if as_json:
@@ -79,10 +108,11 @@ def show(
         text = ", ".join(value) if isinstance(value, list) else str(value or "-")
         table.add_row(name, escape(visible(text)))
     table.add_row("progress", escape(progress_text(found["progress"])))
+    table.add_row("transferred", escape(transferred_text(found)))
     Console().print(table)
 
 
-@app.command()
+@app.command(epilog=EPILOG)
 def watch(
     handover: Id,
     officer: Officer,
@@ -90,7 +120,10 @@ def watch(
     transfer: Transfer = TRANSFER,
     as_json: AsJson = False,
 ) -> None:
-    """Follow a handover until it has ended; one JSON a line with --json."""
+    """Follow a handover until it has ended.
+
+    Draws a bar of the batches; with --json, one JSON object a line.
+    """
     with errors_shown(as_json=as_json):
         api = _api(officer, vault, transfer)
         seen = followed(api, f"/v1/handovers/{handover}/progress")
@@ -134,13 +167,25 @@ def progress_text(progress: Mapping[str, Any]) -> str:
     """Say how far the batches are."""
     text = (
         f"{progress['executed']}/{progress['batches']} batches, "
-        f"{progress['verified']} verified, {progress['folios']} folios"
+        f"{progress['verified']} verified, {progress['folios']} folios moved"
     )
+    if progress.get("dropped"):
+        text += f" ({progress['dropped']} had left before)"
     if progress.get("rate"):
         text += f", {progress['rate']:.0f} folios/s"
     if progress.get("eta_seconds"):
         text += f", {progress['eta_seconds']} s left"
     return text
+
+
+def transferred_text(handover: Mapping[str, Any]) -> str:
+    """Say how many folios the turn transferred, and why fewer than were moved."""
+    count = handover["transferred"]
+    if count is None:
+        return "- (custody has not turned)"
+    left = handover["progress"]["folios"] - count
+    rest = f" ({left} left after their batch, before the turn)" if left else ""
+    return f"{count} folios{rest}"
 
 
 def _api(officer: Path, vault: str, transfer: str) -> Api:

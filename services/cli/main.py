@@ -3,24 +3,36 @@
 
 from __future__ import annotations
 
-import typer
+from services.cli import handover, officer, sign, token, up, verify, verify_report
+from services.cli.help_pages import as_it_stands, command_group
 
-from services.cli import handover, officer, sign
-from services.cli.token import token
-from services.cli.up import up
-from services.cli.verify import verify
+BEGINNING = """
+Begin with one of these:
+  keyturn up                          start Keyturn on this host
+  keyturn verify build/demo/evidence  check evidence offline
+  keyturn COMMAND --help              what a command takes, with an example
+It is .venv/bin/keyturn, called in Keyturn's own directory.
+"""
+EXIT_CODES = """
+Exit codes:
+  0  done
+  1  a service refused, or what was checked does not hold
+  2  the command was called wrongly
+  3  a service does not answer
+  4  what a service shows contradicts itself or what was seen before: never sign
+  5  a file of yours is missing, damaged or open to others
+With --json an error is JSON too, on standard error.
+"""
 
-app = typer.Typer(
-    name="keyturn",
-    help="When a company is sold, its customers' data changes hands lawfully, "
+app = command_group(
+    "When a company is sold, its customers' data changes hands lawfully, "
     "safely and provably.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
+    "keyturn",
+    epilog=as_it_stands(BEGINNING, EXIT_CODES),
 )
-app.command()(up)
-app.command()(verify)
-app.command()(token)
+app.command(epilog=up.EPILOG)(up.up)
+app.command(epilog=verify_report.EPILOG)(verify.verify)
+app.command(epilog=token.EPILOG)(token.token)
 app.add_typer(officer.app, name="officer")
 app.add_typer(sign.app, name="sign")
 app.add_typer(handover.app, name="handover")

@@ -25,10 +25,20 @@ from contracts.officers import (
 )
 from services.chassis.clock import random_bytes
 from services.chassis.key_files import create_private
+from services.cli.help_pages import as_it_stands, command_group, program
 from services.cli.http import FileUnusable, errors_shown
 from services.cli.token import read_officer
 
-app = typer.Typer(no_args_is_help=True, help="An officer's key file.")
+app = command_group("Make and show an officer's key file.")
+
+EXAMPLE = as_it_stands(
+    """
+Example, on the host of the vault (elsewhere: --installation in place of --state):
+  keyturn officer new --party acme --person jd --role owner \\
+      --out jd.json --state .keyturn
+"""
+)
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 def new_officer(
@@ -78,9 +88,12 @@ def installation_of(state: Path) -> str:
 
 
 def enrolment(officer: OfficerFile) -> list[str]:
-    """Return the command that the vault's host runs to enrol an officer."""
+    """Return the command that the vault's host runs to enrol an officer.
+
+    It names the interpreter as it is called here; another host has its own.
+    """
     return [
-        *("python", "-m", "services.vault", "enrol", "officer"),
+        *(str(program("python")), "-m", "services.vault", "enrol", "officer"),
         *("--party", officer.party, "--person", officer.person),
         *("--role", officer.role.value),
         *("--public-key-login", base64text.encode(officer.login.public_key)),
@@ -88,23 +101,39 @@ def enrolment(officer: OfficerFile) -> list[str]:
     ]
 
 
-@app.command()
+@app.command(epilog=EXAMPLE)
 def new(
-    party: Annotated[str, typer.Option(help="The officer's company.")],
-    person: Annotated[
-        str, typer.Option(help="Who it is: initials or a desk, [a-z0-9._-].")
+    party: Annotated[
+        str, typer.Option(metavar="ID", help="The officer's company, as enrolled.")
     ],
-    role: Annotated[OfficerRole, typer.Option()],
-    out: Annotated[Path, typer.Option(help="The key file; must not exist.")],
+    person: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="Who it is: initials or a desk, of [a-z0-9._-]."
+        ),
+    ],
+    role: Annotated[
+        OfficerRole,
+        typer.Option(metavar="ROLE", help=f"One of {', '.join(sorted(OfficerRole))}."),
+    ],
+    out: Annotated[
+        Path, typer.Option(metavar="FILE", help="The key file; must not exist.")
+    ],
     installation: Annotated[
-        str | None, typer.Option(help="As GET /v1/installation says it.")
+        str | None,
+        typer.Option(metavar="ID", help="As GET /v1/installation of the vault says."),
     ] = None,
     state: Annotated[
-        Path | None, typer.Option(help="Or the state directory, on the same host.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Or the state directory, on the same host."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Draw two keys for a person and write them to a file of mode 0600."""
+    """Draw two keys for a person and write them to a file.
+
+    The file is of mode 0600 and stays with the person. What is printed as `enrol` is
+    for the vault's host; it holds the public halves only.
+    """
     if (installation is None) == (state is None):
         raise typer.BadParameter("give --installation ID or --state DIR")
     with errors_shown(as_json=as_json):
@@ -116,10 +145,13 @@ def new(
 
 @app.command()
 def show(
-    file: Annotated[Path, typer.Argument(metavar="FILE")],
-    as_json: Annotated[bool, typer.Option("--json")] = False,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The key file.")],
+    as_json: AsJson = False,
 ) -> None:
-    """Show who a key file is of, its fingerprints, and how to enrol it."""
+    """Show whose a key file is, and how to enrol it.
+
+    The fingerprints are what the two companies read out to each other.
+    """
     with errors_shown(as_json=as_json):
         found = read_officer(file)
     _show(found, as_json=as_json, file=file)

@@ -76,7 +76,9 @@ def compile_all(folder: Path, *, check: bool) -> list[str]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code: 1 where a check finds a difference."""
-    parser = argparse.ArgumentParser(description="Compile the rule packs.")
+    parser = argparse.ArgumentParser(
+        prog="python -m services.cli.packs", description="Compile the rule packs."
+    )
     parser.add_argument("--check", action="store_true", help="write nothing, compare")
     options = parser.parse_args(arguments)
     changed = compile_all(Path(str(files(PACKS))), check=options.check)

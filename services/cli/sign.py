@@ -15,10 +15,11 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from contracts.custody.statement import StatementKind
 from services.chassis.clock import SystemClock
+from services.cli.help_pages import as_it_stands, command_group
 from services.cli.http import Api, FileUnusable, errors_shown
 from services.cli.papers import (
     Desk,
@@ -30,21 +31,47 @@ from services.cli.papers import (
 from services.cli.pinning import pin_path
 from services.cli.token import OfficerLogin, read_officer
 
-app = typer.Typer(no_args_is_help=True, help="Sign what a handover needs signed.")
+EPILOG = as_it_stands(
+    """
+Example:
+  keyturn sign approval --officer sc.json --handover ID --log-key log.vkey
+""",
+    """
+Every hash is computed anew before you are shown what you sign. The log's key is needed
+once; what was seen is then kept beside the key file (FILE.pin), and a log that later
+contradicts it ends the command with 4: never sign then.
+""",
+)
+STATEMENT_EPILOG = as_it_stands(
+    """
+Example, the seller's compliance officer states why each class is needed:
+  keyturn sign statement --kind necessity --body necessity.json \\
+      --officer sc.json --handover ID
+""",
+    """
+`keyturn handover show ID --officer FILE --json` lists under to_sign which statement is
+due, from whom, and what its body must hold.
+""",
+)
 
-Officer = Annotated[Path, typer.Option(help="Your key file.")]
-Handover = Annotated[str, typer.Option(help="The handover's id.")]
-Vault = Annotated[str, typer.Option(help="The vault.")]
-Transfer = Annotated[str, typer.Option(help="The transfer service.")]
-Audit = Annotated[str, typer.Option(help="The audit service.")]
+app = command_group("Sign what a handover needs signed.")
+
+Officer = Annotated[Path, typer.Option(metavar="FILE", help="Your key file.")]
+Handover = Annotated[str, typer.Option(metavar="ID", help="The handover's id.")]
+Vault = Annotated[str, typer.Option(metavar="URL", help="The vault.")]
+Transfer = Annotated[str, typer.Option(metavar="URL", help="The transfer service.")]
+Audit = Annotated[str, typer.Option(metavar="URL", help="The audit service.")]
 LogKey = Annotated[
     str | None,
-    typer.Option(help="The log's key or a file with it; before the first pin."),
+    typer.Option(
+        metavar="KEY", help="The log's key or a file with it; needed the first time."
+    ),
 ]
 Out = Annotated[
-    Path | None, typer.Option(help="Write the envelope there, do not hand it in.")
+    Path | None,
+    typer.Option(metavar="FILE", help="Write the envelope there, do not hand it in."),
 ]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Sign without asking.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 VAULT, TRANSFER, AUDIT = (f"http://127.0.0.1:{port}" for port in (8401, 8402, 8403))
@@ -83,7 +110,7 @@ def hand_in(desk: Desk, handover: str, paper: Paper) -> dict[str, Any]:
     return after
 
 
-@app.command()
+@app.command(epilog=EPILOG)
 def approval(
     *,
     officer: Officer,
@@ -96,13 +123,16 @@ def approval(
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
-    """Approve a plan: one of four people (SO, SC, BO, BC)."""
+    """Approve a plan.
+
+    Four people do: owner and compliance officer of the seller and of the buyer.
+    """
     with errors_shown(as_json=as_json):
         desk = open_desk(officer, vault, transfer, audit, log_key)
         _sign(desk, handover, approval_paper, out, yes=yes, as_json=as_json)
 
 
-@app.command()
+@app.command(epilog=EPILOG)
 def release(
     *,
     officer: Officer,
@@ -115,20 +145,31 @@ def release(
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
-    """Release a frozen decision: both compliance officers (SC, BC)."""
+    """Release a frozen decision.
+
+    Two people do: the compliance officers of the seller and of the buyer.
+    """
     with errors_shown(as_json=as_json):
         desk = open_desk(officer, vault, transfer, audit, log_key)
         _sign(desk, handover, release_paper, out, yes=yes, as_json=as_json)
 
 
-@app.command()
+@app.command(epilog=STATEMENT_EPILOG)
 def statement(
     *,
     officer: Officer,
     handover: Handover,
-    kind: Annotated[StatementKind, typer.Option(help="Which statement.")],
+    kind: Annotated[
+        StatementKind,
+        typer.Option(
+            metavar="KIND", help=f"One of {', '.join(sorted(StatementKind))}."
+        ),
+    ],
     body: Annotated[
-        Path | None, typer.Option(help="JSON object: what is said.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="What is said, a JSON object; empty if none."
+        ),
     ] = None,
     vault: Vault = VAULT,
     transfer: Transfer = TRANSFER,
@@ -138,7 +179,11 @@ def statement(
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
-    """Sign a statement: necessity, scope, opinion, receipt or audit report."""
+    """Sign a statement of another kind.
+
+    Necessity: seller's compliance officer. Scope: both owners. Opinion and audit
+    report: the reviewer. Receipt: the buyer's compliance officer.
+    """
     with errors_shown(as_json=as_json):
         desk = open_desk(officer, vault, transfer, audit, log_key)
         said = {} if body is None else _body(body)
@@ -182,14 +227,16 @@ def show(paper: Paper, console: Console) -> None:
     not overwrite what the person reads.
     """
     table = Table(show_header=False, title="What you sign", title_justify="left")
-    table.add_column(style="bold")
+    table.add_column(style="bold", overflow="fold")
     table.add_column(overflow="fold")
     for name, value in paper.facts:
         table.add_row(escape(visible(name)), escape(visible(value)))
     console.print(table)
     if not paper.counts:
         return
-    folios = Table("class", "outcome", "reason", "folios", title="Decision")
+    headings = ("class", "outcome", "reason", "folios")
+    whole = (Column(heading, overflow="fold") for heading in headings)
+    folios = Table(*whole, title="Decision")
     for class_, outcomes in paper.counts.items():
         for outcome, reasons in outcomes.items():
             for reason, count in reasons.items():

@@ -3,7 +3,8 @@
 
 Owns the processes and nothing in them: what they know they read from their settings
 and the state directory. A process that dies is started again, more slowly each time;
-one that keeps dying stops the whole, with the end of its log.
+one that keeps dying stops the whole, with the end of its log. None outlives the
+supervisor: each ends when its lifeline does (`services.chassis.lifeline`).
 """
 
 from __future__ import annotations
@@ -19,77 +20,24 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import httpx
 
+from services.cli.place import Place
+
 START_SECONDS: Final = 30.0
 STOP_SECONDS: Final = 10.0
+NONE: Final = -1  # no file descriptor
+CLAIM_SECONDS: Final = STOP_SECONDS + 2  # a killed supervisor's parts are gone by then
 MAX_DEATHS: Final = 5  # within DEATH_WINDOW_SECONDS
 DEATH_WINDOW_SECONDS: Final = 60.0
 
 
 class StartFailed(Exception):  # noqa: N818 - it names what happened
     """The installation did not start; the message says which part, and why."""
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where an installation lives.
-
-    Attributes:
-        state: Databases, log, locks; backed up apart from `keys`.
-        keys: Root key and seeds.
-        vault_port, transfer_port, audit_port: TCP ports on loopback.
-        environ: Settings beyond these, `KEYTURN_...`.
-    """
-
-    state: Path
-    keys: Path
-    vault_port: int = 8401
-    transfer_port: int = 8402
-    audit_port: int = 8403
-    environ: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def vault_url(self) -> str:
-        """Base URL of the vault."""
-        return f"http://127.0.0.1:{self.vault_port}"
-
-    @property
-    def transfer_url(self) -> str:
-        """Base URL of transfer."""
-        return f"http://127.0.0.1:{self.transfer_port}"
-
-    @property
-    def audit_url(self) -> str:
-        """Base URL of audit."""
-        return f"http://127.0.0.1:{self.audit_port}"
-
-    def ports(self) -> dict[str, int]:
-        """The TCP ports by service."""
-        return {
-            "vault": self.vault_port,
-            "transfer": self.transfer_port,
-            "audit": self.audit_port,
-        }
-
-    def settings(self) -> dict[str, str]:
-        """The environment of every process of this installation."""
-        return {
-            **os.environ,
-            "KEYTURN_STATE_DIR": str(self.state),
-            "KEYTURN_KEYS_DIR": str(self.keys),
-            "KEYTURN_VAULT_PORT": str(self.vault_port),
-            "KEYTURN_TRANSFER_PORT": str(self.transfer_port),
-            "KEYTURN_AUDIT_PORT": str(self.audit_port),
-            "KEYTURN_VAULT_URL": self.vault_url,
-            "KEYTURN_TRANSFER_URL": self.transfer_url,
-            "KEYTURN_AUDIT_URL": self.audit_url,
-            **self.environ,
-        }
 
 
 @dataclass(frozen=True)
@@ -149,31 +97,34 @@ class Supervisor:
         self._lock = threading.RLock()
         self._stopping = threading.Event()
         self._watcher: threading.Thread | None = None
-        self._claim: int | None = None
+        # Descriptors, none yet: the parts inherit the first two, never the grip.
+        self._claim = self._lifeline = self._grip = NONE
         self.failure: str | None = None
 
     def claim(self) -> None:
         """Take this state directory and these ports, before anything is touched.
 
+        The parts inherit the claim: after a supervisor was killed the next one waits
+        until the last of its parts has ended.
+
         Raises:
             StartFailed: Another supervisor has the state, or a port is in use.
         """
-        if self._claim is not None:
+        if self._claim != NONE:
             return
         state = self.place.state
         state.parent.mkdir(parents=True, exist_ok=True)
         # Beside the state, not in it: whoever moves the state aside keeps the claim.
         path = state.with_name(f".{state.name.lstrip('.')}.lock")
         claim = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        if not self._await_lock(claim):
             os.close(claim)
             raise StartFailed(
                 f"{state} is already being served by another process; stop that one, "
                 "or give this one another state directory"
-            ) from None
+            )
         self._claim = claim
+        self._lifeline, self._grip = os.pipe()
         for name, port in self.place.ports().items():
             if _is_taken(port):
                 self._release()
@@ -192,12 +143,14 @@ class Supervisor:
         for folder in (self.place.state, self.place.keys, self.place.state / "logs"):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         for service in ("vault", "audit", "transfer"):
+            self._say(f"{service}: keys and databases")
             done = subprocess.run(  # noqa: S603 - our own interpreter and module
                 (sys.executable, "-m", f"services.{service}", "init"),
                 env=self.place.settings(),
                 capture_output=True,
                 text=True,
                 check=False,
+                pass_fds=(self._claim,),
             )
             if done.returncode != 0:
                 why = done.stderr.strip() or done.stdout.strip()
@@ -213,6 +166,7 @@ class Supervisor:
             self._start_watching()
         try:
             for part in self._parts.values():
+                self._say(f"{part.name} starts")
                 self._spawn(part)
                 self._await_ready(part)
         except StartFailed:
@@ -235,14 +189,30 @@ class Supervisor:
                 except subprocess.TimeoutExpired:
                     process.kill()
                     process.wait()
-        if self._claim is not None:
+        if self._claim != NONE:
             (self.place.state / "processes.json").unlink(missing_ok=True)
             self._release()
 
     def _release(self) -> None:
-        claim, self._claim = self._claim, None
-        if claim is not None:
-            os.close(claim)
+        for held in {self._claim, self._lifeline, self._grip} - {NONE}:
+            os.close(held)
+        self._claim = self._lifeline = self._grip = NONE
+
+    def _await_lock(self, claim: int) -> bool:
+        deadline = time.monotonic() + CLAIM_SECONDS
+        waits = False
+        while True:
+            try:
+                fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                if time.monotonic() > deadline:
+                    return False
+            else:
+                return True
+            if not waits:
+                self._say(f"{self.place.state} is still being served; waiting a little")
+            waits = True
+            time.sleep(0.1)
 
     @contextmanager
     def running(self) -> Iterator[Supervisor]:
@@ -305,7 +275,7 @@ class Supervisor:
             part.ready.unlink(
                 missing_ok=True
             )  # the last one's, until it writes its own
-        settings = self.place.settings()
+        settings = {**self.place.settings(), "KEYTURN_LIFELINE": str(self._lifeline)}
         if armed := self._crashes.get(part.name):
             settings["KEYTURN_CRASH_AT"] = armed.pop(0)
         with log, self._lock:
@@ -316,6 +286,7 @@ class Supervisor:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,  # Ctrl-C reaches the supervisor alone
+                pass_fds=(self._lifeline, self._claim),
             )
             pids = {name: process.pid for name, process in self._running.items()}
         draft = self.place.state / "processes.json.new"

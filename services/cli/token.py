@@ -21,11 +21,19 @@ from joserfc.jwk import OKPKey
 from contracts.officers import OfficerFile, OfficerFileMalformed, parse_file
 from services.chassis.clock import Clock, SystemClock, uuid7
 from services.chassis.key_files import KeyFileRefused, read_private
+from services.cli.help_pages import as_it_stands
 from services.cli.http import Api, FileUnusable, checked, errors_shown, json_of
 
 TOKEN_PATH: Final = "/v1/token"  # noqa: S105 - a path
 ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 ASSERTION_SECONDS: Final = 30
+EPILOG: Final = as_it_stands(
+    """
+Example:
+  TOKEN=$(keyturn token --client .keyturn-keys/clients/sparkle-crm.json)
+  curl -H "Authorization: Bearer $TOKEN" "http://127.0.0.1:8401/v1/records?limit=10"
+"""
+)
 EARLY_SECONDS: Final = 30  # a token is renewed so long before its end
 
 
@@ -164,15 +172,31 @@ def granted(vault: Api, login: Login, scope: str | None = None) -> dict[str, Any
 
 
 def token(
-    client: Annotated[Path | None, typer.Option(help="A client's credentials.")] = None,
-    officer: Annotated[Path | None, typer.Option(help="An officer's key file.")] = None,
-    url: Annotated[str, typer.Option(help="The vault.")] = "http://127.0.0.1:8401",
-    scope: Annotated[
-        str | None, typer.Option(help="Fewer scopes than granted, space-separated.")
+    client: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A client's credentials; or --officer."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="The whole answer.")] = False,
+    officer: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="An officer's key file; or --client."),
+    ] = None,
+    url: Annotated[
+        str, typer.Option(metavar="URL", help="The vault.")
+    ] = "http://127.0.0.1:8401",
+    scope: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SCOPES", help="Only these of the granted scopes, space-separated."
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the vault's whole answer, as JSON.")
+    ] = False,
 ) -> None:
-    """Print an access token for a client or an officer."""
+    """Print an access token for a client or an officer.
+
+    It is good for some minutes, at all three services.
+    """
     if (client is None) == (officer is None):
         raise typer.BadParameter("give --client FILE or --officer FILE")
     clock = SystemClock()

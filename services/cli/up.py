@@ -7,23 +7,49 @@ import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from services.cli.supervisor import Place, StartFailed, Supervisor
+from services.cli.help_pages import as_it_stands
+from services.cli.place import Place
+from services.cli.supervisor import StartFailed, Supervisor
+
+EPILOG = as_it_stands(
+    """
+Example, a second installation beside the first:
+  keyturn up --state .other --keys .other-keys \\
+      --vault-port 8501 --transfer-port 8502 --audit-port 8503
+""",
+    """
+What the parts say is in STATE/logs/. Losing state or keys loses the records: back up
+both, apart. Exit code: 0 after Ctrl-C, 1 if a part did not start or kept ending.
+""",
+)
+
+
+def _port(service: str) -> Any:
+    text = f"TCP port of {service}, on loopback."
+    return typer.Option(min=1, max=65535, help=text, metavar="PORT")
 
 
 def up(
-    state: Annotated[Path, typer.Option(help="State directory.")] = Path(".keyturn"),
+    state: Annotated[
+        Path, typer.Option(metavar="DIR", help="Databases, log and locks.")
+    ] = Path(".keyturn"),
     keys: Annotated[
-        Path, typer.Option(help="Keys directory; never inside --state.")
-    ] = (Path(".keyturn-keys")),
-    vault_port: Annotated[int, typer.Option(min=1, max=65535)] = 8401,
-    transfer_port: Annotated[int, typer.Option(min=1, max=65535)] = 8402,
-    audit_port: Annotated[int, typer.Option(min=1, max=65535)] = 8403,
+        Path,
+        typer.Option(metavar="DIR", help="Keys; never inside the state directory."),
+    ] = Path(".keyturn-keys"),
+    vault_port: Annotated[int, _port("the vault")] = 8401,
+    transfer_port: Annotated[int, _port("transfer")] = 8402,
+    audit_port: Annotated[int, _port("audit")] = 8403,
 ) -> None:
-    """Start Keyturn on this host (SQLite, embedded broker) and serve until Ctrl-C."""
+    """Start Keyturn and serve until Ctrl-C.
+
+    Everything runs on this host: SQLite, an embedded broker, the three services. What
+    is missing is made; what is there is served.
+    """
     place = Place(state, keys, vault_port, transfer_port, audit_port)
     supervisor = Supervisor(place, say=typer.echo)
     try:

@@ -37,12 +37,17 @@ from services.cli.verify_papers import check_papers
 from services.cli.verify_report import Report, render
 
 _SAMPLES: Final = 16
+_TRIES: Final = 5  # of a log that grows while it is read
 
 
 def verify_directory(
     directory: Path, *, vkey: str | None = None, allow_unchecked: bool = False
 ) -> Report:
     """Check everything in an evidence directory.
+
+    A log that is still written replaces partial tiles while they are read: where
+    something does not hold and the checkpoint has moved on meanwhile, all is checked
+    again under the newest one.
 
     Args:
         directory: Holds `log/`, `log.vkey`, `sources.json` and perhaps `heads.json`
@@ -55,8 +60,24 @@ def verify_directory(
     Returns:
         The report; no damage of the directory raises.
     """
-    report = Report(allow_unchecked=allow_unchecked)
     evidence = Evidence(directory)
+    tries = 0
+    while True:
+        before, tries = _note(evidence), tries + 1
+        report = Report(allow_unchecked=allow_unchecked)
+        _verify(evidence, vkey, report)
+        if report.ok or tries == _TRIES or _note(evidence) == before:
+            return report
+
+
+def _note(evidence: Evidence) -> bytes | None:
+    try:
+        return evidence.read(CHECKPOINT, MAX_NOTE_BYTES)
+    except FileUnreadable:
+        return None
+
+
+def _verify(evidence: Evidence, vkey: str | None, report: Report) -> None:
     checkpoint = _open_checkpoint(evidence, vkey, report)
     sources = _read_sources(evidence, report)
     ledger = None if sources is None else Ledger(sources.installation)
@@ -66,7 +87,6 @@ def verify_directory(
         if leaves is not None:
             _check_tree(evidence, checkpoint, leaves, report)
     check_papers(evidence, ledger if leaves is not None else None, report)
-    return report
 
 
 def _open_checkpoint(
@@ -309,29 +329,35 @@ def verify(
     directory: Annotated[
         Path,
         typer.Argument(
-            help="Evidence directory: log/, log.vkey, sources.json, heads.json.",
+            help="Evidence directory, with log/, log.vkey and sources.json.",
             exists=True,
             file_okay=False,
             metavar="DIR",
         ),
     ],
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print the whole report as JSON.")
+        bool, typer.Option("--json", help="Print the whole report, as JSON.")
     ] = False,
     vkey: Annotated[
         str | None,
         typer.Option(
-            help="The log's key, known from elsewhere; else log.vkey.", callback=_vkey
+            help="The log's key as you know it from elsewhere.",
+            callback=_vkey,
+            metavar="KEY",
         ),
     ] = None,
     allow_unchecked: Annotated[
         bool,
         typer.Option(
-            "--allow-unchecked", help="Tell of missing heads and papers, do not fail."
+            "--allow-unchecked",
+            help="What missing heads or papers leave unchecked does not fail.",
         ),
     ] = False,
 ) -> None:
-    """Check an evidence directory offline; exit 0 only if all holds."""
+    """Check an evidence directory, offline.
+
+    Opens no connection and writes nothing. The log may still be growing.
+    """
     report = verify_directory(directory, vkey=vkey, allow_unchecked=allow_unchecked)
     if as_json:
         typer.echo(json.dumps(report.as_json(), indent=2, ensure_ascii=False))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `keyturn verify` found, and how a person or a program reads it."""
+"""What `keyturn verify` looks for and found, and how a person or a program reads it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,7 +8,39 @@ from typing import Any, Final
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
+
+from services.cli.help_pages import as_it_stands
+
+EPILOG: Final = as_it_stands(
+    """
+Examples:
+  keyturn verify build/demo/evidence
+  keyturn verify evidence --vkey "$(cat key-read-out-by-phone)" --json
+""",
+    """
+What is checked, each from the files below DIR:
+  log.vkey, log/checkpoint   the checkpoint is signed with the log's key
+  log/tile/entries/          each entry is an event of this installation; its lane has
+                             no gap, no double, no fork; all give the signed root
+  log/tile/                  each hash tile is that of the entries; sampled proofs hold
+  sources.json, heads.json   each service signed how far its lanes go
+  handover/                  plan, decision and signed documents are those the log
+                             names; signed by officers whom it enrolled, and complete
+""",
+    """
+heads.json, and in handover/ officers.json, plan.json and a decision that the log holds,
+must be there: without them something stays unchecked, and that fails. With
+--allow-unchecked it is told and does not fail, as for a log alone. No other finding is
+softened. A directory without handover/ has no papers to check.
+
+Without --vkey the directory's own log.vkey is believed: then the files agree with each
+other, and whose they are is not shown.
+""",
+    """
+Exit codes: 0 all holds, 1 something does not hold or is unchecked, 2 wrong usage.
+""",
+)
 
 _SHOWN: Final = 50  # findings in the table; --json gives all of them
 
@@ -110,7 +142,13 @@ class Report:
 
 def render(report: Report, console: Console) -> None:
     """Print the report as tables; text from the evidence is never markup."""
-    facts = Table(show_header=False, title="Evidence", title_justify="left")
+    facts = Table(
+        Column(),
+        Column(overflow="fold"),
+        show_header=False,
+        title="Evidence",
+        title_justify="left",
+    )
     facts.add_row("log", escape(report.origin) or "(no valid checkpoint)")
     facts.add_row("leaves", str(report.size))
     facts.add_row("root", report.root)
@@ -118,7 +156,12 @@ def render(report: Report, console: Console) -> None:
         facts.add_row(f"{kind} checked", str(number))
     console.print(facts)
     if report.types:
-        types = Table("event type", "leaves", title="Entries", title_justify="left")
+        types = Table(
+            Column("event type", overflow="fold"),
+            "leaves",
+            title="Entries",
+            title_justify="left",
+        )
         for name, number in sorted(report.types.items()):
             types.add_row(escape(name), str(number))
         console.print(types)
@@ -131,7 +174,9 @@ def render(report: Report, console: Console) -> None:
 
 
 def _findings(report: Report) -> Table:
-    table = Table("level", "rule", "file", "leaf", "what", title_justify="left")
+    headings = ("level", "rule", "file", "leaf", "what")
+    whole = (Column(heading, overflow="fold") for heading in headings)
+    table = Table(*whole, title_justify="left")
     left_out = len(report.findings) - _SHOWN
     table.title = "Findings" if left_out <= 0 else f"Findings ({left_out} more: --json)"
     for found in sorted(report.findings, key=lambda f: f.level is Level.NOTICE)[

@@ -28,12 +28,17 @@ REFUSALS = (
     DatabaseRolledBack,
 )
 
+COMMANDS = {
+    "init": "make keys and database; repeatable, after the vault's",
+    "migrate": "bring the database to this version",
+    "serve": "serve people's steps until SIGTERM",
+    "worker": "do what the system owes until SIGTERM; any number may run",
+}
+
 
 def main() -> int:
     """Run one command; return its exit code."""
-    parser = argparse.ArgumentParser(prog="python -m services.transfer")
-    parser.add_argument("command", choices=["init", "migrate", "serve", "worker"])
-    command = parser.parse_args().command
+    command = _parser().parse_args().command
     try:
         settings = TransferSettings.from_environ(os.environ)
         _run(settings, command)
@@ -41,6 +46,21 @@ def main() -> int:
         print(refused, file=sys.stderr)
         return 1
     return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m services.transfer",
+        description="Transfer: handovers, their steps and the batches that move.",
+        epilog="Settings are KEYTURN_... variables; without any, the embedded default "
+        "in .keyturn and .keyturn-keys. Exit code: 0 done, 1 refused.",
+    )
+    commands = parser.add_subparsers(
+        dest="command", required=True, metavar="COMMAND", help="what to do:"
+    )
+    for name, text in COMMANDS.items():
+        commands.add_parser(name, help=text, description=text)
+    return parser
 
 
 def _run(settings: TransferSettings, command: str) -> None:

@@ -19,7 +19,7 @@ import httpx
 from fastapi import FastAPI
 
 from contracts.law.pack import RulePack, parse_pack
-from services.chassis import migrate, outbox_routes, telemetry
+from services.chassis import lifeline, migrate, outbox_routes, telemetry
 from services.chassis.auth import (
     RemoteKeys,
     TokenSource,
@@ -136,10 +136,11 @@ async def run_worker(settings: TransferSettings) -> None:
     """Work until SIGTERM or SIGINT; batches in flight are finished first.
 
     Raises:
-        SettingsError: `crash_at` names no crash point.
+        SettingsError: `crash_at` names no crash point, `lifeline` no open file.
     """
     arm_crash_point(settings)
     telemetry.configure("transfer-worker", settings.log_level.value)
+    lifeline.hold(settings)
     base = open_base(settings, settings.worker)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()

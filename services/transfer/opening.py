@@ -35,7 +35,7 @@ from services.chassis.key_files import (
 )
 from services.chassis.lanes import Source
 from services.chassis.migrate import Line
-from services.chassis.settings import Secret
+from services.chassis.variables import Secret
 from services.transfer.execution import tables as execution_tables
 from services.transfer.handovers import tables as handover_tables
 from services.transfer.schema import LANES, TRANSFER

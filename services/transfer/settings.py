@@ -8,7 +8,8 @@ import re
 from dataclasses import field
 from typing import ClassVar
 
-from services.chassis.settings import ServiceSettings, read, whole
+from services.chassis.settings import ServiceSettings
+from services.chassis.variables import read, whole
 
 _WORKER = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`python -m services.vault init|migrate|enrol|serve`: the vault on its host."""
+"""`python -m services.vault init|migrate|serve|enrol|revoke`: the vault on its host."""
 
 from __future__ import annotations
 
@@ -141,58 +141,141 @@ def _say(parsed: argparse.Namespace, facts: dict[str, Any]) -> None:
 
 # --- arguments -------------------------------------------------------------------
 
+SETTINGS = (
+    "Settings are KEYTURN_... variables; without any, the embedded default in .keyturn "
+    "and .keyturn-keys. Exit code: 0 done, 1 refused."
+)
+PARTY_EXAMPLE = """\
+example:
+  python -m services.vault enrol party --id acme --name "Acme Cleaning" \\
+      --region DE --timezone Europe/Berlin"""
+CLIENT_EXAMPLE = """\
+example:
+  python -m services.vault enrol client --party acme --id acme-crm \\
+      --scope records:create records:read --purpose customer_service \\
+      --default-purpose customer_service"""
+
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m services.vault")
-    commands = parser.add_subparsers(required=True)
-    init = commands.add_parser("init", help="make what a vault needs; repeatable")
-    init.add_argument("--json", action="store_true")
+    parser = argparse.ArgumentParser(
+        prog="python -m services.vault",
+        description="The vault on its host: start it, and enrol who may talk to it.",
+        epilog=SETTINGS,
+    )
+    commands = parser.add_subparsers(
+        required=True, metavar="COMMAND", help="what to do:"
+    )
+    init = _command(commands, "init", "make root key, keys and databases; repeatable")
+    _json(init)
     init.set_defaults(run=_init)
-    migrate = commands.add_parser("migrate", help="bring the databases to this version")
+    migrate = _command(commands, "migrate", "bring the databases to this version")
     migrate.set_defaults(run=_migrate)
-    commands.add_parser("serve", help="serve until SIGTERM").set_defaults(run=_serve)
-    enrol = commands.add_parser("enrol", help="enrol a party, a client or an officer")
-    _add_enrolments(enrol.add_subparsers(required=True))
-    revoke = commands.add_parser("revoke", help="revoke a client or an officer's keys")
+    _command(commands, "serve", "serve until SIGTERM").set_defaults(run=_serve)
+    enrol = _command(commands, "enrol", "enrol a party, a client or an officer")
+    kinds = enrol.add_subparsers(required=True, metavar="KIND", help="who it is:")
+    _add_party(kinds)
+    _add_client(kinds)
+    _add_officer(kinds)
+    revoke = _command(commands, "revoke", "revoke a client or an officer's keys")
     who = revoke.add_mutually_exclusive_group(required=True)
-    who.add_argument("--client")
-    who.add_argument("--key-id", help="one of the two keys of the file")
+    who.add_argument("--client", metavar="ID", help="the client")
+    who.add_argument(
+        "--key-id", metavar="KEY", help="either key of the officer; both are revoked"
+    )
     _on(revoke, _revoke)
     return parser
 
 
-def _add_enrolments(kinds: Any) -> None:
-    party = kinds.add_parser("party")
-    party.add_argument("--id", required=True)
-    party.add_argument("--name", required=True)
-    party.add_argument("--region", required=True, help="as DE; for phone numbers")
+def _command(
+    commands: Any, name: str, text: str, example: str = ""
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=text,
+        description=text,
+        epilog=example,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    return parser
+
+
+def _json(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def _add_party(kinds: Any) -> None:
+    party = _command(kinds, "party", "enrol a company", PARTY_EXAMPLE)
+    party.add_argument("--id", required=True, help="short name, part of its events")
+    party.add_argument("--name", required=True, help="name as people write it")
+    party.add_argument(
+        "--region", required=True, help="country, as DE; local phone numbers are its"
+    )
     party.add_argument("--timezone", required=True, help="as Europe/Berlin")
     _on(party, _enrol_party)
-    client = kinds.add_parser("client")
-    client.add_argument("--id", required=True)
-    client.add_argument("--party", required=True)
-    client.add_argument("--scope", type=Scope, nargs="+", default=[])
-    client.add_argument("--purpose", type=Purpose, nargs="+", default=[])
-    client.add_argument("--default-purpose", type=Purpose)
-    client.add_argument("--renew", action="store_true", help="draw the secret anew")
+
+
+def _add_client(kinds: Any) -> None:
+    client = _command(kinds, "client", "enrol a company's system", CLIENT_EXAMPLE)
+    client.add_argument("--id", required=True, help="the client's id")
+    client.add_argument("--party", required=True, metavar="ID", help="its company")
+    for name, of, text in (
+        ("--scope", Scope, "what it may do, fixed from now on"),
+        ("--purpose", Purpose, "what it may read for"),
+    ):
+        client.add_argument(
+            name,
+            type=of,
+            nargs="+",
+            default=[],
+            metavar=name[2:].upper(),
+            help=f"{text}; of: {', '.join(sorted(of))}",
+        )
     client.add_argument(
-        "--credentials", type=Path, help="file for id and secret, mode 0600"
+        "--default-purpose",
+        type=Purpose,
+        metavar="PURPOSE",
+        help="that of a request that names none",
+    )
+    client.add_argument(
+        "--renew", action="store_true", help="only draw the client's secret anew"
+    )
+    client.add_argument(
+        "--credentials",
+        type=Path,
+        metavar="FILE",
+        help="for id and secret, mode 0600; by default clients/ID.json beside the keys",
     )
     _on(client, _enrol_client)
     client.set_defaults(client_file=True)
-    officer = kinds.add_parser("officer")
-    officer.add_argument("--party", required=True)
-    officer.add_argument("--person", required=True)
-    officer.add_argument("--role", type=OfficerRole, required=True)
+
+
+def _add_officer(kinds: Any) -> None:
+    text = "enrol a person; `keyturn officer new` prints this command, filled in"
+    officer = _command(kinds, "officer", text)
+    officer.add_argument("--party", required=True, metavar="ID", help="the company")
+    officer.add_argument(
+        "--person", required=True, metavar="NAME", help="initials or a desk"
+    )
+    officer.add_argument(
+        "--role",
+        type=OfficerRole,
+        required=True,
+        metavar="ROLE",
+        help=f"one of: {', '.join(sorted(OfficerRole))}",
+    )
     for use in ("login", "sign"):
         officer.add_argument(
-            f"--public-key-{use}", type=_public_key, required=True, help="base64"
+            f"--public-key-{use}",
+            type=_public_key,
+            required=True,
+            metavar="KEY",
+            help=f"public half of the key to {use} with, base64",
         )
     _on(officer, _enrol_officer)
 
 
 def _on(command: argparse.ArgumentParser, act: Any) -> None:
-    command.add_argument("--json", action="store_true")
+    _json(command)
     command.set_defaults(run=_on_host, act=act)
 
 

@@ -23,8 +23,8 @@ from services.chassis.key_files import load_seed
 from services.chassis.lanes import Source
 from services.chassis.migrate import Database as Migrated
 from services.chassis.migrate import Line
-from services.chassis.settings import Secret
 from services.chassis.slots import hold_slot
+from services.chassis.variables import Secret
 from services.vault.catalogue import tables as catalogue_tables
 from services.vault.custody import tables as custody_tables
 from services.vault.keys import database_keys

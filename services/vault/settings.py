@@ -10,13 +10,8 @@ from pathlib import Path
 from typing import ClassVar
 from urllib.parse import urlsplit
 
-from services.chassis.settings import (
-    Secret,
-    ServiceSettings,
-    SettingsError,
-    read,
-    whole,
-)
+from services.chassis.settings import ServiceSettings, SettingsError
+from services.chassis.variables import Secret, read, whole
 
 _WORKER = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 

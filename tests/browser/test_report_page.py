@@ -55,6 +55,7 @@ REPORT: dict[str, Any] = {
         {"promise": "every customer has a record", "held": True, "detail": "1208"},
         {"promise": "the log only grew", "held": True, "detail": ""},
     ],
+    "check_it": [{"shows": "everything", "line": "keyturn verify build/evidence"}],
     "provenance": "made up",
     "plan_hash": SHA,
     "decision_root": SHA,

@@ -30,7 +30,7 @@ from services.audit import opening as audit_opening
 from services.audit.settings import AuditSettings
 from services.chassis import telemetry
 from services.chassis.auth import Principal, PrincipalKind
-from services.chassis.settings import Secret
+from services.chassis.variables import Secret
 from services.transfer import app as transfer
 from services.transfer import opening as transfer_opening
 from services.transfer.settings import TransferSettings

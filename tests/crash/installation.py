@@ -21,7 +21,8 @@ from deploy.demo.export import write_export
 from deploy.demo.people_of_the_deal import BUYER
 from deploy.demo.playing import free_ports
 from deploy.demo.scaled import KAFKA, POSTGRES, scaled_world
-from services.cli.supervisor import Place, Supervisor
+from services.cli.place import Place
+from services.cli.supervisor import Supervisor
 from tests.worlds import ON_KAFKA, ON_POSTGRES
 
 CUSTOMERS: Final = 24
@@ -73,8 +74,10 @@ def template(folder: Path) -> Template:
 def made(folder: Path, environ: Mapping[str, str]) -> Stage:
     """Initialise an installation and enrol everybody."""
     place = _place(folder, environ)
-    Supervisor(place).prepare()
+    supervisor = Supervisor(place)
+    supervisor.prepare()
     enrol_everybody(place)
+    supervisor.stop()
     return Stage(place, folder)
 
 

@@ -20,7 +20,7 @@ from deploy.demo.office import Office
 from services.chassis.clock import uuid7
 from services.cli.http import Api, Refused, Unreachable, checked
 from services.cli.papers import Desk
-from services.cli.supervisor import Place
+from services.cli.place import Place
 
 T = TypeVar("T")
 

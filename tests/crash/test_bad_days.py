@@ -12,7 +12,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from services.cli.supervisor import Place, Supervisor
+from services.cli.place import Place
+from services.cli.supervisor import Supervisor
 from services.vault.keys.providers import FileRootKey
 from tests.crash.handover import check, play
 from tests.crash.installation import MARKS, SCALED, Template

@@ -28,7 +28,7 @@ PROGRAM = """
 import asyncio, json, sys
 from pathlib import Path
 from services.chassis.crashpoints import CRASH_POINTS
-from services.chassis.settings import Secret
+from services.chassis.variables import Secret
 from services.vault.mandate import freezing
 from tests.integration.vault.house import House, settings_in
 

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -29,9 +30,10 @@ from deploy.demo.cast import Stage, Tale
 from deploy.demo.evidence import copy_log
 from deploy.demo.narrator import Narrator
 from services.cli.http import Api
-from services.cli.supervisor import Place, StartFailed, Supervisor
+from services.cli.place import Place
+from services.cli.supervisor import StartFailed, Supervisor
 from tests.crash.installation import MARKS, SCALED, Template
-from tests.crash.patience import PatientOffice
+from tests.crash.patience import PatientOffice, patiently
 
 pytestmark = MARKS
 
@@ -99,7 +101,7 @@ def _live_once(stage: Stage) -> None:
 
 def _log_holds_everything(stage: Stage) -> None:
     office = PatientOffice(stage.place)
-    copy_log(Tale(stage, office, Narrator()))
+    patiently(partial(copy_log, Tale(stage, office, Narrator())))
     office.close()
 
 

@@ -7,6 +7,7 @@ scaled world too where one is given.
 
 from __future__ import annotations
 
+import html
 import json
 import os
 import re
@@ -149,6 +150,23 @@ def test_other_peoples_tools_accept_the_evidence(
     if verdict.accepted is None:
         pytest.skip(verdict.detail)
     assert verdict.accepted, verdict
+
+
+def test_the_commands_of_the_report_work_as_they_are_pasted(played: Path) -> None:
+    commands = report_of(played)["check_it"]
+    assert len(commands) == 4
+    page = html.unescape((played / "report.html").read_text(encoding="utf-8"))
+    for command in commands:
+        assert f"\n{command['line']}\n" in page
+        done = subprocess.run(
+            ["bash", "-c", command["line"]],
+            cwd=Path.cwd(),  # where the demonstration was called
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, (command, done.stdout, done.stderr)
+    assert done.stdout == "1 (1 means: nothing found)\n"
 
 
 def test_every_event_of_the_run_is_as_its_published_schema_says(played: Path) -> None:

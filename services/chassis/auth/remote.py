@@ -21,7 +21,8 @@ from contracts.problems import Refusal
 from services.chassis import telemetry
 from services.chassis.auth.tokens import pick
 from services.chassis.clock import Clock
-from services.chassis.settings import Secret, ServiceSettings
+from services.chassis.settings import ServiceSettings
+from services.chassis.variables import Secret
 
 JWKS_FRESH_SECONDS = 300
 JWKS_STALE_SECONDS = 3600

@@ -82,7 +82,12 @@ class StepBody(Body):
 
 
 class ProgressView(BaseModel):
-    """How far the batches are; folios per second and seconds left."""
+    """How far the batches are; folios per second and seconds left.
+
+    `folios` were moved by their batches, `dropped` had left before. Who objects after
+    the batch and before the turn is in `folios`, and not in `transferred` of the
+    handover.
+    """
 
     batches: int
     executed: int
@@ -107,7 +112,10 @@ class ToSign(BaseModel):
 
 
 class HandoverView(BaseModel):
-    """A handover as its people see it."""
+    """A handover as its people see it.
+
+    `transferred`: folios that the turn gave to the buyer; null before the turn.
+    """
 
     id: str
     state: str
@@ -128,6 +136,7 @@ class HandoverView(BaseModel):
     to_sign: list[ToSign]
     fault: str | None
     progress: ProgressView
+    transferred: int | None
     gates_not_built: list[str]
 
 

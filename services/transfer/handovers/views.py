@@ -32,9 +32,13 @@ DISCLAIMER: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far the batches of a handover are; `folios` are those executed.
+    """How far the batches of a handover are.
 
     Attributes:
+        folios: Moved by their batches. Of them leaves until the turn who objects after
+            the batch: what the turn transferred is `transferred` of the handover.
+        folios_total: In all batches.
+        dropped: Left before their batch moved them: objected, withdrawn, erased.
         rate: Folios per second since the first batch, 0.0 before the second.
         eta_seconds: Until the last batch is executed; None while unknown.
     """
@@ -89,8 +93,20 @@ def view(
         "to_sign": list(to_sign),
         "fault": row.fault or None,
         "progress": progress.members(),
+        "transferred": transferred(row),
         "gates_not_built": list(GATES_NOT_BUILT),
     }
+
+
+def transferred(row: HandoverRow) -> int | None:
+    """Return the folios that the turn transferred; None before it."""
+    if not row.turned:
+        return None
+    counts: Mapping[str, Mapping[str, Mapping[str, int]]]
+    counts = json.loads(row.turned)["counts"]
+    return sum(
+        sum(outcomes.get("transfer", {}).values()) for outcomes in counts.values()
+    )
 
 
 def subject_of(kind: Kind, row: HandoverRow, deal: Deal, scope_digest: str) -> str:

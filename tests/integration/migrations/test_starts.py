@@ -24,7 +24,8 @@ from services.chassis.migrate import (
     DatabaseUnversioned,
     MigrationPending,
 )
-from services.chassis.settings import Mode, Secret, ServiceSettings
+from services.chassis.settings import ServiceSettings
+from services.chassis.variables import Mode, Secret
 from services.transfer import __main__ as transfer_command
 from services.transfer import app as transfer_app
 from services.transfer import opening as transfer

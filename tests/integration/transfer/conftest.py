@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from services.chassis.settings import Secret
+from services.chassis.variables import Secret
 from tests.integration.transfer.house import House, Running
 from tests.worlds import DATABASES, postgres_database
 

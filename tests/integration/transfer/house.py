@@ -35,7 +35,7 @@ from services.chassis.auth import (
     sign_access_token,
 )
 from services.chassis.clock import rfc3339
-from services.chassis.settings import Secret
+from services.chassis.variables import Secret
 from services.transfer.app import Base, create_app
 from services.transfer.execution import Worker
 from services.transfer.opening import init

@@ -16,7 +16,7 @@ import pytest
 from contracts.custody.decision import FrozenDecision
 from contracts.officers import OfficerFile, OfficerRole
 from services.chassis.clock import rfc3339
-from services.chassis.settings import Secret
+from services.chassis.variables import Secret
 from services.transfer.app import create_app
 from services.transfer.opening import init
 from services.transfer.settings import TransferSettings
@@ -178,6 +178,7 @@ async def test_a_customer_changes_hands_and_the_seller_reads_no_more(
     assert turned["purchases"] == {"transfer": {"eligible": 1}}
     assert turned["habits"] == {"excluded": {"out_of_scope": 1}}
     assert report["inventory"]["basic"]["inventory"] == 2
+    assert (await running.view(handover))["transferred"] == 2
     found = await shop.buyer.send(
         "POST",
         "/v1/records/lookup",

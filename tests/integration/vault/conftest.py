@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from services.chassis.settings import Secret
+from services.chassis.variables import Secret
 from tests.integration.vault.house import House, settings_in
 
 SERVER = os.environ.get("KEYTURN_TEST_POSTGRES")

@@ -34,7 +34,8 @@ from services.chassis.body import Body, Limit, Position, StrictRouter
 from services.chassis.docs import openapi_text, swagger_files
 from services.chassis.headers import API_HEADERS, DOCS_CSP
 from services.chassis.serve import AppError, create_service_app
-from services.chassis.settings import Mode, ServiceSettings
+from services.chassis.settings import ServiceSettings
+from services.chassis.variables import Mode
 from services.vault.settings import VaultSettings
 from tests.fakes.clock import SettableClock
 

@@ -9,14 +9,8 @@ from typing import ClassVar
 
 import pytest
 
-from services.chassis.settings import (
-    Mode,
-    Secret,
-    ServiceSettings,
-    SettingsError,
-    read,
-    whole,
-)
+from services.chassis.settings import ServiceSettings, SettingsError
+from services.chassis.variables import Mode, Secret, read, whole
 
 
 @dataclass(frozen=True, kw_only=True)

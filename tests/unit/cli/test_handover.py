@@ -10,7 +10,13 @@ import httpx
 import pytest
 from rich.console import Console
 
-from services.cli.handover import draw, followed, progress_text
+from services.cli.handover import (
+    draw,
+    followed,
+    listed,
+    progress_text,
+    transferred_text,
+)
 from services.cli.http import Api, Refused
 
 PROGRESS = {
@@ -18,6 +24,7 @@ PROGRESS = {
     "executed": 3,
     "verified": 1,
     "folios": 300,
+    "dropped": 2,
     "rate": 120.4,
     "eta_seconds": 2,
 }
@@ -25,7 +32,36 @@ PROGRESS = {
 
 def test_progress_says_batches_folios_and_time() -> None:
     text = progress_text(PROGRESS)
-    assert text == "3/4 batches, 1 verified, 300 folios, 120 folios/s, 2 s left"
+    assert text == (
+        "3/4 batches, 1 verified, 300 folios moved (2 had left before), "
+        "120 folios/s, 2 s left"
+    )
+
+
+def test_what_was_moved_and_what_was_transferred_are_told_apart() -> None:
+    found = {"progress": PROGRESS, "transferred": None}
+    assert transferred_text(found) == "- (custody has not turned)"
+    found["transferred"] = 297
+    text = transferred_text(found)
+    assert text == "297 folios (3 left after their batch, before the turn)"
+    found["transferred"] = 300
+    assert transferred_text(found) == "300 folios"
+
+
+def test_a_list_cuts_nothing_and_lets_no_text_move_the_cursor() -> None:
+    item = {
+        "id": "019ab6c0-0000-7000-8000-000000000001",
+        "state": "seller_restricted",
+        "seller": "a-company-with-quite-a-long-name",
+        "buyer": "evil\x1b[2J",
+        "waiting_for": ["SO", "SC", "BO", "BC"],
+    }
+    head, line = listed([item])
+    assert head.split() == ["id", "state", "seller", "buyer", "waits", "for"]
+    for name in ("id", "state", "seller"):
+        assert str(item[name]) in line
+    assert line.endswith("evil<U+001B>[2J  SO, SC, BO, BC")
+    assert head.index("waits for") == line.index("SO, SC")
 
 
 def test_a_stream_gives_each_event_and_draws_a_bar() -> None:

@@ -12,7 +12,7 @@ from contracts.problems import Refusal
 from services.chassis.auth import (
     TokenSource,
 )
-from services.chassis.settings import Secret
+from services.chassis.variables import Secret
 from tests.fakes.clock import SettableClock
 
 
