@@ -19,7 +19,7 @@ from services.audit.log.operations import Log
 from services.audit.log.reading import LogReadings
 from services.chassis.auth import Principal, public, require
 from services.chassis.body import StrictRouter, Text
-from services.chassis.declared import openapi_responses
+from services.chassis.declared import answered, openapi_responses
 
 LaneId = Annotated[str, Path(), Text(32, pattern=r"^[0-9a-f]{32}$")]
 OCTETS = "application/octet-stream"
@@ -97,7 +97,7 @@ def router(log: Log, *, public_log: bool) -> StrictRouter:
     @api.get(
         "/tile/entries/{place:path}",
         response_class=Response,
-        responses=_bytes(OCTETS),
+        responses={200: {**_bytes(OCTETS)[200], **answered("Audit-Event")}},
         summary="An entry bundle: every party's events, so it needs audit:monitor",
     )
     async def read_bundle(
