@@ -224,6 +224,10 @@ class Supervisor:
         finally:
             self.stop()
 
+    def names(self) -> list[str]:
+        """The parts of this installation, in the order of their start."""
+        return list(self._parts)
+
     def pid(self, name: str) -> int:
         """The process id of a part."""
         with self._lock:

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Installations to measure: real processes on fresh state, everybody enrolled."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from deploy.demo.catalogue import CLASSES, FIELDS
+from deploy.demo.enrolling import enrol_everybody
+from deploy.demo.importing import import_customers
+from deploy.demo.office import Office
+from deploy.demo.people_of_the_deal import BUYER_CRM, SELLER_CRM, client_file
+from deploy.demo.playing import free_ports
+from deploy.demo.scaled import scaled_world
+from services.chassis.clock import SystemClock
+from services.cli.http import Api, checked
+from services.cli.supervisor import Place, Supervisor
+from services.cli.token import client_login, granted
+
+SETTINGS: Final = {"KEYTURN_DEMONSTRATION": "true"}
+ENGINES: Final = ("sqlite", "postgres")
+
+
+@dataclass
+class House:
+    """A running installation.
+
+    Attributes:
+        folder: Where a measurement may lay down what it needs.
+        engine: `sqlite` (embedded broker) or `postgres` (Apache Kafka).
+    """
+
+    place: Place
+    folder: Path
+    engine: str
+    supervisor: Supervisor
+    office: Office
+
+    def import_(
+        self,
+        items: Iterable[dict[str, Any]],
+        client: str = SELLER_CRM,
+        on_progress: Callable[[int], None] = lambda _count: None,
+    ) -> dict[str, str]:
+        """Import customers as a CRM would; return record ids by external id."""
+        login = self.office.login(client)
+        done = import_customers(self.place.vault_url, login, iter(items), on_progress)
+        return done.records
+
+    def token(self, client: str = SELLER_CRM) -> str:
+        """Return an access token; it lives ten minutes."""
+        path = client_file(self.place.keys, client)
+        login = client_login(self.place.vault_url, path, SystemClock())
+        return str(granted(Api(self.place.vault_url), login)["access_token"])
+
+    def only(self, *names: str) -> None:
+        """Leave only these processes running: events wait in the outbox meanwhile."""
+        for name in ("worker", "transfer", "audit", "broker", "vault"):
+            if name not in names and name in self.supervisor.names():
+                self.supervisor.halt(name)
+
+
+@contextmanager
+def house(folder: Path, engine: str) -> Iterator[House]:
+    """Give a running installation with both companies' catalogues; then stop it.
+
+    Raises:
+        WorldMissing: `postgres`, and there are no servers to run on.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    with ExitStack() as stack:
+        environ = dict(SETTINGS)
+        if engine == "postgres":
+            environ |= stack.enter_context(scaled_world()).environ
+        place = Place(folder / "state", folder / "keys", *free_ports(), environ=environ)
+        supervisor = Supervisor(place)
+        supervisor.prepare()
+        enrol_everybody(place)
+        stack.enter_context(supervisor.running())
+        office = Office(place)
+        _write_catalogues(office)
+        yield House(place, folder, engine, supervisor, office)
+
+
+def _write_catalogues(office: Office) -> None:
+    for client in (SELLER_CRM, BUYER_CRM):
+        vault = office.system(client)
+        for name, form in CLASSES.items():
+            checked(
+                vault.send("PUT", f"/v1/catalogue/classes/{name}", json={"form": form})
+            )
+        for spec in FIELDS:
+            members = {k: v for k, v in spec.items() if k != "name"}
+            path = f"/v1/catalogue/fields/{spec['name']}"
+            checked(vault.send("PUT", path, json=members))
