@@ -69,6 +69,19 @@ class Publisher:
         self._producer: AIOKafkaProducer | None = None
         self._connected_to = ""
 
+    async def connect(self) -> None:
+        """Connect, unless this is done already.
+
+        Raises:
+            BusUnavailable: The broker does not answer.
+        """
+        try:
+            async with asyncio.timeout(BOUND_SECONDS):
+                await self._connected()
+        except (KafkaError, TimeoutError, OSError) as exc:
+            await self.abandon()
+            raise BusUnavailable("the broker does not answer") from exc
+
     async def publish(self, topic: str, messages: Sequence[Message]) -> None:
         """Return when the broker has acknowledged every message.
 

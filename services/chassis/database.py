@@ -61,6 +61,7 @@ READERS: Final = 8  # threads for reads on PostgreSQL
 class _Request(Generic[T]):
     fn: Callable[[Tx], T]
     locks: Sequence[Lock]
+    bare: bool = False
     future: Future[T] = field(default_factory=Future)
 
 
@@ -97,6 +98,7 @@ class Database:
         if not engines.embedded:
             self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
         self._connection: Connection | None = None
+        self._inline: Connection | None = None
         self._thread.start()
 
     async def write(self, fn: Callable[[Tx], T], locks: Sequence[Lock] = ()) -> T:
@@ -109,9 +111,18 @@ class Database:
         """
         return await asyncio.wrap_future(self.submit(fn, locks))
 
+    async def append(self, fn: Callable[[Tx], T]) -> T:
+        """As `write`, for what touches the group's step alone and not the database.
+
+        It runs without a savepoint: there is nothing that one could roll back.
+        """
+        return await asyncio.wrap_future(self._enqueue(_Request(fn, (), bare=True)))
+
     def submit(self, fn: Callable[[Tx], T], locks: Sequence[Lock] = ()) -> Future[T]:
         """As `write`, for callers without an event loop."""
-        request = _Request(fn, tuple(locks))
+        return self._enqueue(_Request(fn, tuple(locks)))
+
+    def _enqueue(self, request: _Request[T]) -> Future[T]:
         with self._wake:
             if self._stopping:
                 raise DatabaseUnavailable("the writer is stopping")
@@ -129,9 +140,34 @@ class Database:
             DatabaseUnavailable: The database does not answer.
         """
         if self._pool is None:
-            return self.read_now(fn)
+            return self._read_inline(fn)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._pool, self.read_now, fn)
+
+    def _read_inline(self, fn: Callable[[Connection], T]) -> T:
+        """As `read_now`, on a connection that stays open for the event loop.
+
+        Taking one from the pool and giving it back costs more than a small read.
+        """
+        connection, self._inline = self._inline, None
+        if connection is None:
+            connection = self._checked_out()
+        try:
+            with connection.begin():
+                return fn(connection)
+        except OperationalError as exc:
+            raise DatabaseUnavailable("the database does not answer") from exc
+        finally:
+            if connection.invalidated or self._inline is not None:
+                connection.close()
+            else:
+                self._inline = connection
+
+    def _checked_out(self) -> Connection:
+        try:
+            return self.engines.reader.connect()
+        except OperationalError as exc:
+            raise DatabaseUnavailable("the database does not answer") from exc
 
     def read_now(self, fn: Callable[[Connection], T]) -> T:
         """As `read`, on the calling thread."""
@@ -149,6 +185,9 @@ class Database:
         self._thread.join(timeout=30)
         if self._pool is not None:
             self._pool.shutdown()
+        inline, self._inline = self._inline, None
+        if inline is not None:
+            inline.close()
         self.engines.dispose()
 
     # --- the writer thread -------------------------------------------------
@@ -230,16 +269,19 @@ class Database:
         self, tx: Tx, request: _Request[Any]
     ) -> tuple[_Request[Any], Any, BaseException | None]:
         mark = self.step.mark() if self.step is not None else None
-        tx.connection.exec_driver_sql("SAVEPOINT request")
+        if not request.bare:
+            tx.connection.exec_driver_sql("SAVEPOINT request")
         try:
             value = request.fn(tx)
         except Exception as exc:  # noqa: BLE001 - it is the caller's to see
-            tx.connection.exec_driver_sql("ROLLBACK TO SAVEPOINT request")
-            tx.connection.exec_driver_sql("RELEASE SAVEPOINT request")
+            if not request.bare:
+                tx.connection.exec_driver_sql("ROLLBACK TO SAVEPOINT request")
+                tx.connection.exec_driver_sql("RELEASE SAVEPOINT request")
             if self.step is not None:
                 self.step.rewind(mark)
             return request, None, _translated(exc)
-        tx.connection.exec_driver_sql("RELEASE SAVEPOINT request")
+        if not request.bare:
+            tx.connection.exec_driver_sql("RELEASE SAVEPOINT request")
         return request, value, None
 
     def _lock(self, connection: Connection, locks: Sequence[Lock]) -> None:

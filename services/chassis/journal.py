@@ -70,13 +70,15 @@ class Journal:
         """As `Database.read`."""
         return await self.database.read(fn)
 
-    async def append(self, draft: EventDraft) -> EventRef:
-        """Append one event that changes nothing else; durable when it returns.
+    async def append(self, *drafts: EventDraft) -> EventRef:
+        """Append events that change nothing else; return the last, durable by then.
 
         Raises:
             DatabaseBusy, DatabaseUnavailable, CommitUnknown: As `Database.write`.
         """
-        return await self.database.write(lambda tx: outbox.append(tx, draft))
+        return await self.database.append(
+            lambda tx: [outbox.append(tx, draft) for draft in drafts][-1]
+        )
 
     @property
     def lane(self) -> str | None:

@@ -23,6 +23,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    bindparam,
     insert,
     select,
     update,
@@ -36,6 +37,7 @@ from contracts.events.payload import EventDraft
 from contracts.log import merkle
 from services.chassis.clock import milliseconds, rfc3339
 from services.chassis.database import Fenced
+from services.chassis.prepared import Prepared
 
 
 @dataclass(frozen=True)
@@ -165,6 +167,7 @@ class LaneWriter:
         self._durable: _Open | None = None
         self._lane: _Open | None = None
         self._now = 0
+        self._advance, self._insert, self._count = _statements(tables)
 
     # --- what operations call, through outbox.append ------------------------
 
@@ -256,19 +259,17 @@ class LaneWriter:
         head = Head(self.source.installation, lane.id, lane.seq, lane.leaf)
         signature = head.sign(self.source.key)
         lane.rows[-1]["head"] = signature
-        table = self.tables.lane
-        moved = connection.execute(
-            update(table)
-            .where(
-                table.c.id == lane.id,
-                table.c.successor == "",
-                table.c.seq == began,
-            )
-            .values(seq=lane.seq, leaf_hash=lane.leaf, head=signature)
+        moved = self._advance.execute(
+            connection,
+            of_lane=lane.id,
+            began=began,
+            to_seq=lane.seq,
+            to_leaf=lane.leaf,
+            to_head=signature,
         )
-        if moved.rowcount != 1:
+        if moved != 1:
             raise Fenced("this lane has a successor, or was rolled back")
-        connection.execute(insert(self.tables.outbox), lane.rows)
+        self._insert.execute_many(connection, lane.rows)
         self._write_pseqs(connection, lane)
         return True
 
@@ -349,12 +350,40 @@ class LaneWriter:
             pseq = lane.pseqs.get(party, 0)
             if pseq == 0:
                 continue  # only a rolled-back request had touched it
-            moved = connection.execute(
-                update(table)
-                .where(table.c.lane == lane.id, table.c.party == party)
-                .values(pseq=pseq)
+            moved = self._count.execute(
+                connection, of_lane=lane.id, of_party=party, to_pseq=pseq
             )
-            if moved.rowcount == 0:
+            if moved == 0:
                 connection.execute(
                     insert(table).values(lane=lane.id, party=party, pseq=pseq)
                 )
+
+
+def _statements(tables: LaneTables) -> tuple[Prepared, Prepared, Prepared]:
+    """Return what every group runs: advance the lane, insert events, count for one."""
+    lane, box, counted = tables.lane, tables.outbox, tables.lane_party
+    advance = (
+        update(lane)
+        .where(
+            lane.c.id == bindparam("of_lane"),
+            lane.c.successor == "",
+            lane.c.seq == bindparam("began"),
+        )
+        .values(
+            seq=bindparam("to_seq"),
+            leaf_hash=bindparam("to_leaf"),
+            head=bindparam("to_head"),
+        )
+    )
+    columns: dict[str, Any] = {
+        column.name: bindparam(column.name) for column in box.columns
+    }
+    count = (
+        update(counted)
+        .where(
+            counted.c.lane == bindparam("of_lane"),
+            counted.c.party == bindparam("of_party"),
+        )
+        .values(pseq=bindparam("to_pseq"))
+    )
+    return Prepared(advance), Prepared(insert(box).values(**columns)), Prepared(count)

@@ -75,6 +75,7 @@ class Relay:
 
     async def _round(self) -> bool:
         """Publish the next rows of every lane; whether there were any."""
+        await self._publisher.connect()  # rows that nobody takes are not read
         rows = await self._journal.read(self._next_rows)
         if not rows:
             return False

@@ -14,9 +14,8 @@ from typing import Final, NoReturn, Protocol, TypeVar
 from contracts.events import vault as vault_events
 from contracts.events.payload import MAX_ITEMS, EventDraft
 from contracts.purposes import Purpose
-from services.chassis import outbox
 from services.chassis.auth import Principal, PrincipalKind
-from services.chassis.database import DatabaseError, Tx
+from services.chassis.database import DatabaseError
 from services.chassis.journal import Journal
 from services.chassis.lanes import EventRef
 from services.chassis.telemetry import Metrics
@@ -258,12 +257,8 @@ class Access:
         Raises:
             AuditUnavailable: They are not, or nobody knows.
         """
-
-        def all_of(tx: Tx) -> EventRef:
-            return [outbox.append(tx, draft) for draft in drafts][-1]
-
         try:
-            return await self._reads.write(all_of)
+            return await self._reads.append(*drafts)
         except DatabaseError as exc:
             raise AuditUnavailable from exc
 

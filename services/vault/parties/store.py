@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.engine import Connection, Row
 from sqlalchemy.exc import IntegrityError
 
@@ -20,6 +20,7 @@ from contracts.scopes import Scope
 from services.chassis.auth import Principal, PrincipalKind
 from services.chassis.clock import milliseconds, random_alias
 from services.chassis.database import Tx
+from services.chassis.prepared import Prepared
 from services.vault.parties.errors import (
     ClientRevoked,
     CredentialsRefused,
@@ -90,11 +91,12 @@ def insert_party(tx: Tx, new: Party) -> None:
     )
 
 
+_EPOCH = Prepared(select(party.c.epoch).where(party.c.id == bindparam("id")))
+
+
 def epoch(connection: Connection, id_: str) -> int:
     """Return the party's epoch; 0 for a party that does not exist."""
-    value = connection.execute(
-        select(party.c.epoch).where(party.c.id == id_)
-    ).scalar_one_or_none()
+    value = _EPOCH.scalar(connection, id=id_)
     return 0 if value is None else int(value)
 
 

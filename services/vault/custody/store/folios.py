@@ -15,6 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from contracts.events.envelope import canonical_json
 from services.chassis.clock import milliseconds
 from services.chassis.database import Tx
+from services.chassis.prepared import Prepared
 from services.vault.custody.errors import FolioMoved
 from services.vault.custody.folios import (
     CustodyTerms,
@@ -81,7 +82,7 @@ _SAME_FOLIO = and_(
     custody.c.volume == folio.c.volume,
 )
 
-_HELD = (
+_HELD = Prepared(
     select(*_HELD_COLUMNS)
     .select_from(folio)
     .join(custody, and_(_SAME_FOLIO, custody.c.version == folio.c.current_version))
@@ -103,7 +104,7 @@ def held_folios(
 
     Restricted and destroyed ones too; pending ones never.
     """
-    rows = connection.execute(_HELD, {"party": party, "record": record})
+    rows = _HELD.all(connection, party=party, record=record)
     held = [_held(row) for row in rows if classes is None or row.class_ in classes]
     return [one for one in held if one.state is not CustodyState.PENDING]
 

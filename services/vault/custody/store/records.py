@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 
 from services.chassis.clock import milliseconds, random_alias
 from services.chassis.database import Tx
+from services.chassis.prepared import Prepared
 from services.vault.custody.errors import EtagStale
 from services.vault.custody.state import TurnState
 from services.vault.custody.store.turns import is_active, is_gone, is_visible
@@ -60,7 +61,7 @@ SCANNED_ROWS: Final = 500  # rows of a group that one page looks at, at least
 
 _ALIAS_OF_RECORD = and_(alias.c.party == record.c.party, alias.c.record == record.c.id)
 
-_FIND = (
+_FIND = Prepared(
     select(
         record.c.party,
         record.c.id,
@@ -82,7 +83,7 @@ _FIND = (
 
 def find_record(connection: Connection, party: str, id_: str) -> StoredRecord | None:
     """Return a visible record of the party; None for absent, foreign and pending."""
-    row = connection.execute(_FIND, {"party": party, "id": id_}).first()
+    row = _FIND.first(connection, party=party, id=id_)
     return None if row is None else StoredRecord(*row)
 
 
@@ -147,19 +148,20 @@ def bump_etag(tx: Tx, stored: StoredRecord, expected: int | None = None) -> int:
     return int(tx.execute(select(record.c.etag).where(*mine[:3])).scalar_one())
 
 
-_HANDED_OVER = select(
-    exists().where(
-        custody.c.party == bindparam("party"),
-        custody.c.record == bindparam("record"),
-        is_gone(custody.c.left_by),
+_HANDED_OVER = Prepared(
+    select(
+        exists().where(
+            custody.c.party == bindparam("party"),
+            custody.c.record == bindparam("record"),
+            is_gone(custody.c.left_by),
+        )
     )
 )
 
 
 def is_handed_over(connection: Connection, party: str, id_: str) -> bool:
     """Whether a handover took anything of the record away, also if destroyed since."""
-    found = connection.execute(_HANDED_OVER, {"party": party, "record": id_})
-    return bool(found.scalar_one())
+    return bool(_HANDED_OVER.scalar(connection, party=party, record=id_))
 
 
 def list_records(connection: Connection, party: str, after: str, limit: int) -> Page:

@@ -11,6 +11,7 @@ from sqlalchemy import bindparam, delete, insert, select
 from sqlalchemy.engine import Connection
 
 from services.chassis.database import Tx
+from services.chassis.prepared import Prepared
 from services.vault.custody.tables import consent, objection
 
 OPT_IN: Final = "optin"
@@ -88,29 +89,36 @@ def put_objection(tx: Tx, party: str, record: str, filed: FiledObjection) -> Non
     tx.execute(insert(objection), {**key, **values})
 
 
-_CONSENTS = select(
-    consent.c.kind,
-    consent.c.recipient,
-    consent.c["class"],
-    consent.c.given_at,
-    consent.c.withdrawn_at,
-    consent.c.evidence,
-).where(consent.c.party == bindparam("party"), consent.c.record == bindparam("record"))
+_CONSENTS = Prepared(
+    select(
+        consent.c.kind,
+        consent.c.recipient,
+        consent.c["class"],
+        consent.c.given_at,
+        consent.c.withdrawn_at,
+        consent.c.evidence,
+    ).where(
+        consent.c.party == bindparam("party"), consent.c.record == bindparam("record")
+    )
+)
 
-_OBJECTIONS = select(
-    objection.c.recipient,
-    objection.c.handover,
-    objection.c.objected_at,
-    objection.c.withdrawn_at,
-    objection.c.evidence,
-).where(
-    objection.c.party == bindparam("party"), objection.c.record == bindparam("record")
+_OBJECTIONS = Prepared(
+    select(
+        objection.c.recipient,
+        objection.c.handover,
+        objection.c.objected_at,
+        objection.c.withdrawn_at,
+        objection.c.evidence,
+    ).where(
+        objection.c.party == bindparam("party"),
+        objection.c.record == bindparam("record"),
+    )
 )
 
 
 def consents_of(connection: Connection, party: str, record: str) -> list[FiledConsent]:
     """Return a record's consents, withdrawn ones too, one per class."""
-    rows = connection.execute(_CONSENTS, {"party": party, "record": record})
+    rows = _CONSENTS.all(connection, party=party, record=record)
     return [FiledConsent(r[0], r[1], (r[2],), r[3], r[4], r[5]) for r in rows]
 
 
@@ -118,7 +126,7 @@ def objections_of(
     connection: Connection, party: str, record: str
 ) -> list[FiledObjection]:
     """Return a record's objections, withdrawn ones too."""
-    rows = connection.execute(_OBJECTIONS, {"party": party, "record": record})
+    rows = _OBJECTIONS.all(connection, party=party, record=record)
     return [FiledObjection(*row) for row in rows]
 
 
