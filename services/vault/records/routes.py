@@ -87,10 +87,10 @@ def router(
 ) -> StrictRouter:
     """Return the routes of `records` and `reads`."""
     api = StrictRouter(tags=["records"])
-    _add_writes(api, records, idempotency)
-    _add_changes(api, records)
     _add_reads(api, reads)
     _add_searches(api, reads)
+    _add_writes(api, records, idempotency)
+    _add_changes(api, records)
     return api
 
 
