@@ -375,9 +375,6 @@ def _statements(tables: LaneTables) -> tuple[Prepared, Prepared, Prepared]:
             head=bindparam("to_head"),
         )
     )
-    columns: dict[str, Any] = {
-        column.name: bindparam(column.name) for column in box.columns
-    }
     count = (
         update(counted)
         .where(
@@ -386,4 +383,4 @@ def _statements(tables: LaneTables) -> tuple[Prepared, Prepared, Prepared]:
         )
         .values(pseq=bindparam("to_pseq"))
     )
-    return Prepared(advance), Prepared(insert(box).values(**columns)), Prepared(count)
+    return Prepared(advance), Prepared.insert(box), Prepared(count)

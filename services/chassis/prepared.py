@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import LargeBinary
+from sqlalchemy import LargeBinary, Table, bindparam, insert
 from sqlalchemy.engine import Connection, Dialect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -50,11 +50,21 @@ class _Compiled:
 
 
 class Prepared:
-    """One statement; every value that changes is a `bindparam`."""
+    """One statement; every value that changes is a `bindparam`.
+
+    Attributes:
+        statement: As it was written.
+    """
 
     def __init__(self, statement: ClauseElement) -> None:
-        self._statement = statement
+        self.statement = statement
         self._compiled: dict[str, _Compiled] = {}
+
+    @classmethod
+    def insert(cls, table: Table) -> Prepared:
+        """Return the insertion of one row; every column of it is given."""
+        values: dict[str, Any] = {c.name: bindparam(c.name) for c in table.columns}
+        return cls(insert(table).values(values))
 
     def all(self, connection: Connection, **values: Any) -> list[Row]:
         """Return every row.
@@ -120,7 +130,7 @@ class Prepared:
     def _for(self, dialect: Dialect) -> _Compiled:
         found = self._compiled.get(dialect.name)
         if found is None:
-            found = self._compiled[dialect.name] = _compile(self._statement, dialect)
+            found = self._compiled[dialect.name] = _compile(self.statement, dialect)
         return found
 
 

@@ -52,7 +52,9 @@ def test_a_change_tells_how_many_rows_it_touched(
     world: World, connection: Connection
 ) -> None:
     thing = world.thing
-    connection.execute(insert(thing), [{"id": "1", "name": "a"}, {"id": "2", "name": "b"}])
+    connection.execute(
+        insert(thing), [{"id": "1", "name": "a"}, {"id": "2", "name": "b"}]
+    )
     rename = Prepared(
         update(thing).where(thing.c.id == bindparam("which")).values(name="x")
     )

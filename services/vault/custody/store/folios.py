@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import and_, bindparam, delete, exists, insert, select, update
+from sqlalchemy import and_, bindparam, delete, exists, select, update
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
@@ -94,6 +94,11 @@ _HELD = Prepared(
 )
 
 
+_ADD_VERSION = Prepared.insert(version)
+_ADD_CUSTODY = Prepared.insert(custody)
+_ADD_FOLIO = Prepared.insert(folio)
+
+
 def held_folios(
     connection: Connection,
     party: str,
@@ -136,35 +141,31 @@ def _held(row: Any) -> HeldFolio:
 
 def insert_version(tx: Tx, sealed: SealedVersion) -> None:
     """Insert an immutable version."""
-    tx.execute(
-        insert(version),
-        {
-            "id": sealed.id,
-            "class": sealed.place.class_,
-            "payload": sealed.payload,
-            "digest": sealed.digest,
-            "created_at": milliseconds(tx.now),
-        },
-    )
+    values = {
+        "id": sealed.id,
+        "class": sealed.place.class_,
+        "payload": sealed.payload,
+        "digest": sealed.digest,
+        "created_at": milliseconds(tx.now),
+    }
+    _ADD_VERSION.execute(tx.connection, **values)
 
 
 def insert_custody(
     tx: Tx, sealed: SealedVersion, terms: CustodyTerms, arrived_by: str = ""
 ) -> None:
     """Insert the custody of a new version."""
-    tx.execute(
-        insert(custody),
-        {
-            **_columns(sealed.place),
-            "version": sealed.id,
-            "key_version": sealed.key_version,
-            "wrap": sealed.wrap,
-            "terms": terms.as_json(),
-            "arrived_by": arrived_by,
-            "left_by": "",
-            "destroyed_at": None,
-        },
-    )
+    values = {
+        **_columns(sealed.place),
+        "version": sealed.id,
+        "key_version": sealed.key_version,
+        "wrap": sealed.wrap,
+        "terms": terms.as_json(),
+        "arrived_by": arrived_by,
+        "left_by": "",
+        "destroyed_at": None,
+    }
+    _ADD_CUSTODY.execute(tx.connection, **values)
 
 
 def insert_folio(
@@ -181,7 +182,7 @@ def insert_folio(
         **_facts(facts),
     }
     try:
-        tx.execute(insert(folio), values)
+        _ADD_FOLIO.execute(tx.connection, **values)
     except IntegrityError as exc:
         raise FolioMoved("the folio is there already") from exc
     insert_version(tx, sealed)
@@ -247,15 +248,18 @@ def history(connection: Connection, party: str, record: str) -> list[HistoryRow]
     return [row for row in found if row.state is not CustodyState.PENDING]
 
 
+_ACTIVE = Prepared(
+    select(custody.c["class"]).where(
+        custody.c.party == bindparam("party"),
+        custody.c.record == bindparam("record"),
+        is_active(),
+    )
+)
+
+
 def active_classes(connection: Connection, party: str, record: str) -> set[str]:
     """Return the classes of which the party has active custody."""
-    return set(
-        connection.execute(
-            select(custody.c["class"])
-            .where(custody.c.party == party, custody.c.record == record, is_active())
-            .distinct()
-        ).scalars()
-    )
+    return {row[0] for row in _ACTIVE.all(connection, party=party, record=record)}
 
 
 def delete_custody(tx: Tx, party: str, record: str) -> int:

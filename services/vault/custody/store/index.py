@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import bindparam, delete, select
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
 from services.chassis.database import Lock, LockKind, Tx
+from services.chassis.prepared import Prepared
 from services.vault.custody.errors import HandedOver, ValueTaken
 from services.vault.custody.store.folios import active_classes
 from services.vault.custody.store.records import is_handed_over
@@ -37,23 +38,25 @@ def lock_of(party: str, value: IndexValue) -> Lock:
     return Lock(LockKind.INDEX, f"{party}/{value.field}/{value.value.hex()}")
 
 
+# Neither sorted nor made distinct here: SQLite would walk the party's whole index in
+# the order of its records instead of going to the value.
+_FIND = Prepared(
+    select(index_entry.c.record).where(
+        index_entry.c.party == bindparam("party"),
+        index_entry.c.field == bindparam("field"),
+        index_entry.c.value == bindparam("value"),
+        is_visible(index_entry.c.arrived_by),
+    )
+)
+_ADD = Prepared.insert(index_entry)
+
+
 def find_by_value(
     connection: Connection, party: str, field: str, value: bytes
 ) -> list[str]:
     """Return the ids of the party's records with that value, pending ones never."""
-    return list(
-        connection.execute(
-            select(index_entry.c.record)
-            .where(
-                index_entry.c.party == party,
-                index_entry.c.field == field,
-                index_entry.c.value == value,
-                is_visible(index_entry.c.arrived_by),
-            )
-            .order_by(index_entry.c.record)
-            .distinct()
-        ).scalars()
-    )
+    rows = _FIND.all(connection, party=party, field=field, value=value)
+    return sorted({row.record for row in rows})
 
 
 def find_own(connection: Connection, party: str, value: bytes) -> str | None:
@@ -119,15 +122,14 @@ def insert_values(
     """
     for value in values:
         try:
-            tx.execute(
-                insert(index_entry).values(
-                    party=party,
-                    field=value.field,
-                    value=value.value,
-                    arrived_by="",
-                    unique_slot="" if value.unique else record,
-                    record=record,
-                )
+            _ADD.execute(
+                tx.connection,
+                party=party,
+                field=value.field,
+                value=value.value,
+                arrived_by="",
+                unique_slot="" if value.unique else record,
+                record=record,
             )
         except IntegrityError as exc:
             raise ValueTaken(value.field) from exc

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from sqlalchemy import and_, bindparam, delete, exists, insert, not_, or_, select
+from sqlalchemy import and_, bindparam, delete, exists, not_, or_, select
 from sqlalchemy import update as sql_update
 from sqlalchemy.engine import Connection
 
@@ -87,6 +87,10 @@ def find_record(connection: Connection, party: str, id_: str) -> StoredRecord | 
     return None if row is None else StoredRecord(*row)
 
 
+_ADD_RECORD = Prepared.insert(record)
+_ADD_ALIAS = Prepared.insert(alias)
+
+
 def insert_record(
     tx: Tx,
     party: str,
@@ -97,18 +101,17 @@ def insert_record(
 ) -> str:
     """Insert a native record; return the alias drawn for it."""
     now = milliseconds(tx.now)
-    tx.execute(
-        insert(record).values(
-            party=party,
-            arrived_by="",
-            id=id_,
-            external_id_sealed=external_id_sealed,
-            origin_external_id_sealed=None,
-            identity_key_version=identity_key_version,
-            etag=1,
-            created_at=now,
-            updated_at=now,
-        )
+    _ADD_RECORD.execute(
+        tx.connection,
+        party=party,
+        arrived_by="",
+        id=id_,
+        external_id_sealed=external_id_sealed,
+        origin_external_id_sealed=None,
+        identity_key_version=identity_key_version,
+        etag=1,
+        created_at=now,
+        updated_at=now,
     )
     return draw_alias(tx, party, id_)
 
@@ -116,7 +119,7 @@ def insert_record(
 def draw_alias(tx: Tx, party: str, id_: str) -> str:
     """Give a record its alias for the party and return it."""
     drawn = random_alias()
-    tx.execute(insert(alias).values(alias=drawn, party=party, record=id_))
+    _ADD_ALIAS.execute(tx.connection, alias=drawn, party=party, record=id_)
     return drawn
 
 
