@@ -25,6 +25,8 @@ DIR ?= build/demo/evidence
 T ?= tests --ignore=tests/crash --ignore=tests/browser
 JOBS ?= 2
 PYTEST_EXTRA ?=
+#: What to measure: `make bench BENCH="--section reads"`.
+BENCH ?=
 PYTEST := $(BIN)/pytest -n $(JOBS) --dist loadgroup --timeout 300 $(PYTEST_EXTRA)
 WORLD := build/scaled
 
@@ -66,6 +68,13 @@ test-browser: $(STAMP) ## The API pages and the report page in a real Chromium w
 .PHONY: verify-strangers
 verify-strangers: $(STAMP) ## Have other people's tools check DIR=build/demo/evidence
 	@exec $(PY) -m deploy.strangers $(DIR)
+
+##@ Measure
+
+.PHONY: bench
+bench: $(STAMP) ## Ratios to a floor of the same run; build/bench/report.json (BENCH="--rounds 5 --section reads")
+	@command -v wrk >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends wrk >/dev/null; }
+	@exec $(PY) -m deploy.bench --dir build/bench $(BENCH)
 
 ##@ Check
 

@@ -11,7 +11,7 @@ from typing import Final
 
 from rich.console import Console
 
-from deploy.bench import reads
+from deploy.bench import imports, log, reads
 from deploy.bench.house import ENGINES, House, house
 from deploy.bench.load import LoadFailed
 from deploy.bench.machine import machine
@@ -21,7 +21,11 @@ from deploy.bench.run import Run
 from deploy.demo.scaled import WorldMissing
 
 Section = Callable[[Run, House], Iterator[Row]]
-SECTIONS: Final[dict[str, Section]] = {"reads": reads.measure}
+SECTIONS: Final[dict[str, Section]] = {
+    "reads": reads.measure,
+    "imports": imports.measure,
+    "log": log.measure,
+}
 
 
 def main() -> int:
