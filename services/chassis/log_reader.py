@@ -1,22 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads the published log over HTTP, bounded in time and size."""
+"""Reads the published log over HTTP, bounded in time and size.
+
+The log is not trusted: whatever it answers that is no answer is a log that does not
+answer. It can neither stop its reader nor fill its memory.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
-from typing import Final
+import re
+from typing import Any, Final
 
 import httpx
 
 from contracts.events.head import Head
 from contracts.log.tiles import tile_path
+from services.chassis.fetching import AnswerTooLong, fetch
 from services.chassis.follower import LogUnreachable
 from services.chassis.rollback import LaneEnd
 
-TIMEOUT_SECONDS: Final = 5.0
+TIMEOUT_SECONDS: Final = 5.0  # of a whole answer
 MAX_NOTE_BYTES: Final = 64 * 1024
-MAX_LANE_BYTES: Final = 4 * 1024
+MAX_LANE_BYTES: Final = 16 * 1024
+MAX_SEQ: Final = 2**63 - 1
+_LANE: Final = re.compile(r"[0-9a-f]{32}")
 
 
 class HttpLog:
@@ -25,9 +34,14 @@ class HttpLog:
     And `LogEnds`, of an audit service alone.
     """
 
-    def __init__(self, base_url: str) -> None:
+    def __init__(
+        self, base_url: str, transport: httpx.AsyncBaseTransport | None = None
+    ) -> None:
         self._client = httpx.AsyncClient(
-            base_url=base_url, timeout=TIMEOUT_SECONDS, follow_redirects=False
+            base_url=base_url,
+            timeout=TIMEOUT_SECONDS,
+            follow_redirects=False,
+            transport=transport,
         )
 
     async def checkpoint(self) -> bytes:
@@ -51,18 +65,14 @@ class HttpLog:
 
         Raises LogUnreachable, also where the answer is no lane's end.
         """
-        answer = await self._answer(f"/v1/lanes/{lane}")
+        answer = await self._answer(f"/v1/lanes/{lane}", MAX_LANE_BYTES)
         if answer.status_code == httpx.codes.NOT_FOUND:
             return None
-        if answer.status_code != httpx.codes.OK or len(answer.content) > MAX_LANE_BYTES:
+        if answer.status_code != httpx.codes.OK:
             raise LogUnreachable("the log does not say where a lane ends")
         try:
-            said = json.loads(answer.content)
-            leaf = bytes.fromhex(said["leaf_hash"].removeprefix("sha256:"))
-            head = Head(installation, lane, int(said["seq"]), leaf)
-            signature = base64.b64decode(said["head"], validate=True)
-            return LaneEnd(head, signature, str(said["successor"]))
-        except (ValueError, KeyError, TypeError, AttributeError):
+            return _lane_end(installation, lane, json.loads(answer.content))
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise LogUnreachable("the log says no lane's end") from None
 
     async def close(self) -> None:
@@ -70,13 +80,31 @@ class HttpLog:
         await self._client.aclose()
 
     async def _get(self, path: str, limit: int) -> bytes:
-        answer = await self._answer(path)
-        if answer.status_code != httpx.codes.OK or len(answer.content) > limit:
+        answer = await self._answer(path, limit)
+        if answer.status_code != httpx.codes.OK:
             raise LogUnreachable("the log has no such file")
         return answer.content
 
-    async def _answer(self, path: str) -> httpx.Response:
+    async def _answer(self, path: str, limit: int) -> httpx.Response:
         try:
-            return await self._client.get(path)
-        except httpx.HTTPError as exc:
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                request = self._client.build_request("GET", path)
+                return await fetch(self._client, request, limit)
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, AnswerTooLong) as exc:
             raise LogUnreachable("the log does not answer") from exc
+
+
+def _lane_end(installation: str, lane: str, said: Any) -> LaneEnd:
+    """Return what an answer says.
+
+    Raises:
+        ValueError, KeyError, TypeError: It says something else.
+    """
+    seq, followers = said["seq"], said["followers"]
+    if type(seq) is not int or not 0 < seq <= MAX_SEQ or said["lane"] != lane:
+        raise ValueError
+    if not all(_LANE.fullmatch(follower) for follower in followers):
+        raise ValueError
+    leaf = bytes.fromhex(str(said["leaf_hash"]).removeprefix("sha256:"))
+    signature = base64.b64decode(said["head"], validate=True)
+    return LaneEnd(Head(installation, lane, seq, leaf), signature, tuple(followers))

@@ -10,12 +10,11 @@ no source. Source: audit.md, Delivery (restores); ADR 0014.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from nacl.signing import VerifyKey
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.engine import Connection
 
 from contracts.events.head import Head
@@ -31,19 +30,20 @@ class DatabaseRolledBack(Exception):  # noqa: N818 - a state, not a mistake
     """The log holds more of this source's events than its database does.
 
     Attributes:
-        ends: `<lane>@<seq>` of each lane that ends earlier here than in the log.
+        missing: `<lane>@<seq>:<lane>@<seq>` each: where a lane ends here, and what the
+            log holds beyond, of it or of a lane that follows it.
     """
 
-    def __init__(self, ends: Sequence[str], variable: str) -> None:
+    def __init__(self, missing: Sequence[str], variable: str) -> None:
         super().__init__(
             "the database is older than the log, which holds later events under this "
             "source's own signature: it was restored from an older copy. What happened "
             "since is missing, the turn of custody and revocations among it. Restore "
             "the newest copy. If there is none, read in the log what is missing, start "
-            f"once with {variable}={','.join(ends)} where nobody else can reach it, "
+            f"with {variable}={','.join(missing)} where nobody else can reach it, "
             "and repair it there; audit raises an alert"
         )
-        self.ends = tuple(ends)
+        self.missing = tuple(missing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +53,12 @@ class LaneEnd:
     Attributes:
         head: The lane's last integrated event.
         signature: The source's signature over it.
-        successor: The lane that follows it in its slot; empty if none is known.
+        followers: Lanes that, as the log says, follow it in its slot.
     """
 
     head: Head
     signature: bytes = field(repr=False)
-    successor: str
+    followers: Sequence[str] = ()
 
 
 class LogEnds(Protocol):
@@ -72,14 +72,12 @@ class LogEnds(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class _Tail:
-    journal: Journal
-    lane: str
-
-
 class RollbackCheck:
-    """Holds the ends of a source's lanes against the log, once in each life."""
+    """Holds the ends of a source's lanes against the log, once in each life.
+
+    Receipts are written after it alone, so a lane without any was never held against
+    the log, however often its database was started since.
+    """
 
     def __init__(
         self,
@@ -92,16 +90,19 @@ class RollbackCheck:
         """Make a check.
 
         Args:
-            journals: The journals of this process, not started yet.
+            journals: All journals of this process, not started yet.
             log: Where the log is asked.
-            accepted: `<lane>@<seq>`: the older ends that the host accepts.
-            variable: Name of the setting that accepts one, for the message.
+            accepted: The losses that the host accepts, as the refusal names them.
+            variable: Name of the setting that accepts them, for the message.
         """
-        self._journals = list(journals)
+        # Journals that share their tables share their lanes.
+        stored = {id(journal.tables): journal for journal in journals}
+        self._journals = list(stored.values())
         self._log = log
         self._accepted = accepted
         self._variable = variable
-        self._tails: list[_Tail] = []
+        self._lanes: list[tuple[Journal, str]] = []
+        self._passed = asyncio.Event()
 
     @classmethod
     def of(
@@ -122,24 +123,26 @@ class RollbackCheck:
             DatabaseRolledBack: The database is older than the log.
             DatabaseError: The database does not answer.
         """
-        # Journals that share their tables share their lanes.
-        stored = {id(journal.tables): journal for journal in self._journals}
-        self._tails = [
-            _Tail(journal, lane)
-            for journal in stored.values()
-            for lane in await journal.read(_open_lanes(journal))
+        self._lanes = [
+            (journal, lane)
+            for journal in self._journals
+            for lane in await journal.read(_unsure_lanes(journal))
         ]
         try:
             await self._compare()
         except LogUnreachable:
             return
 
+    async def passed(self) -> None:
+        """Return once the log has answered, and the database is not older."""
+        await self._passed.wait()
+
     async def run(self, stop: Callable[[str], None]) -> None:
         """Compare as soon as the log answers, and `stop` the process if it must.
 
         Never returns: what runs beside the requests is not expected to end.
         """
-        while self._tails:
+        while not self._passed.is_set():
             try:
                 await self._compare()
             except DatabaseRolledBack:
@@ -147,53 +150,67 @@ class RollbackCheck:
                 break
             except (LogUnreachable, DatabaseError):
                 await asyncio.sleep(ASK_SECONDS)
-        await _for_ever()
+        await asyncio.Event().wait()
 
     async def _compare(self) -> None:
-        older = [end for tail in self._tails for end in await self._older(tail)]
-        if older:
-            raise DatabaseRolledBack(older, self._variable)
-        self._tails = []
+        missing = [
+            what
+            for journal, lane in self._lanes
+            for what in await self._missing(journal, lane)
+        ]
+        if missing:
+            raise DatabaseRolledBack(missing, self._variable)
+        self._passed.set()
 
-    async def _older(self, tail: _Tail) -> list[str]:
-        """Return the tail's end here, if the log has a later one."""
-        # The log first, the database after it: the log never holds what is not
-        # committed, so a lane that another process still writes is never behind it.
-        end = await self._end(tail, tail.lane)
+    async def _missing(self, journal: Journal, lane: str) -> list[str]:
+        """Return what the log holds beyond a lane's end here, unless accepted.
+
+        The log is asked first and the database after it: the log never holds what is
+        not committed, so a lane that another process still writes is never behind it.
+        """
+        end = await self._signed_end(journal, lane)
         if end is None:
             return []
-        held = await tail.journal.read(_end_of(tail.journal, tail.lane))
-        older = end.head.seq > held
-        if not older and end.successor:
-            follower = await self._end(tail, end.successor)
-            known = await tail.journal.read(_end_of(tail.journal, end.successor))
-            older = follower is not None and not known
-        here = f"{tail.lane}@{held}"
-        return [here] if older and here not in self._accepted else []
+        beyond = [end.head] if end.head.seq > await _end_here(journal, lane) else []
+        for follower in end.followers:
+            theirs = await self._signed_end(journal, follower)
+            known = [j for j in self._journals if await _end_here(j, follower)]
+            if theirs is not None and not known:
+                beyond.append(theirs.head)
+        here = await _end_here(journal, lane)
+        named = [f"{lane}@{here}:{head.lane}@{head.seq}" for head in beyond]
+        return [what for what in named if what not in self._accepted]
 
-    async def _end(self, tail: _Tail, lane: str) -> LaneEnd | None:
+    async def _signed_end(self, journal: Journal, lane: str) -> LaneEnd | None:
         """Return the end of a lane, if this source has signed it."""
-        source = tail.journal.source
+        source = journal.source
         end = await self._log.lane_end(source.installation, lane)
-        key: VerifyKey = source.key.verify_key
-        if end is None or not end.head.verifies(end.signature, key):
+        if end is None or not end.head.verifies(end.signature, source.key.verify_key):
             return None
         return end
 
 
-def _open_lanes(journal: Journal) -> Callable[[Connection], list[str]]:
-    """Return what reads the lanes that none follows."""
+def _unsure_lanes(journal: Journal) -> Callable[[Connection], list[str]]:
+    """Return what reads the lanes that a loss could show at.
+
+    Those that none follows, those that were never held against the log, and those
+    that one of these follows.
+    """
     lane = journal.tables.lane
-    wanted = select(lane.c.id).where(lane.c.successor == "").order_by(lane.c.id)
-    return lambda connection: list(connection.execute(wanted).scalars())
+    never = select(lane.c.id).where(lane.c.receipted_seq == 0)
+    wanted = select(lane.c.id).where(
+        or_(
+            lane.c.successor == "",
+            lane.c.receipted_seq == 0,
+            lane.c.successor.in_(never),
+        )
+    )
+    ordered = wanted.order_by(lane.c.id)
+    return lambda connection: list(connection.execute(ordered).scalars())
 
 
-def _end_of(journal: Journal, lane_id: str) -> Callable[[Connection], int]:
-    """Return what reads a lane's last number; 0 if the lane is unknown."""
+async def _end_here(journal: Journal, lane_id: str) -> int:
+    """Return a lane's last number in the database; 0 if the lane is unknown."""
     lane = journal.tables.lane
     wanted = select(lane.c.seq).where(lane.c.id == lane_id)
-    return lambda connection: connection.execute(wanted).scalar() or 0
-
-
-def _for_ever() -> Awaitable[bool]:
-    return asyncio.Event().wait()
+    return await journal.read(lambda c: c.execute(wanted).scalar() or 0)

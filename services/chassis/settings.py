@@ -81,8 +81,8 @@ class ServiceSettings:
         transfer_url: Base URL of transfer.
         audit_url: Base URL of audit.
         demonstration: Accept what only a demonstration may, such as `as_of` in a plan.
-        accept_rollback: `<lane>@<seq>,...`: the older ends of lanes that a start
-            accepts after a restore; the refusal names them.
+        accept_rollback: `<lane>@<seq>:<lane>@<seq>,...`: what a start after a
+            restore accepts as lost; the refusal names it.
         crash_at: `label[:hits]`, where tests of crashes have it die by SIGKILL.
         lifeline: Descriptor at whose end the process ends (`chassis.lifeline`).
         docs: Serve /docs and /openapi.json also in production mode.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, Final
 
 from contracts.log.note import NoteVerifier
@@ -55,12 +55,25 @@ class Upkeep:
         clock: Clock,
         metrics: Metrics,
         keep_seconds: float,
+        may_receipt: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
+        """Make the work.
+
+        Args:
+            settings: Of the process.
+            journals: By name.
+            log: Opens a reader of the published log.
+            clock: Of the process.
+            metrics: Of the process.
+            keep_seconds: How long receipted events are kept.
+            may_receipt: Returns when receipts may be written; at once without it.
+        """
         self._settings = settings
         self._journals = journals
         self._log = log
         self._clock = clock
         self._keep_seconds = keep_seconds
+        self._may_receipt = may_receipt
         self._age, self._events = metrics.outbox_age, metrics.outbox_events
         self._relay_up = metrics.gauge(
             "relay_up", "Whether the bus took the last events.", "journal"
@@ -97,6 +110,8 @@ class Upkeep:
                 "follower.alarm", journal=name, code=code
             ),
         )
+        if self._may_receipt is not None:
+            await self._may_receipt()
         self._alarm.labels(name).set_function(lambda: float(follower.alarm is not None))
         await follower.run()
 

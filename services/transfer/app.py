@@ -255,10 +255,10 @@ class Base:
             stack.push_async_callback(self.http.aclose)
             background = Background()
             stack.push_async_callback(background.stop)
-            background.start([self._keep(), check.run(stop_process)])
+            background.start([self._keep(check), check.run(stop_process)])
             yield
 
-    async def _keep(self) -> None:
+    async def _keep(self, check: RollbackCheck) -> None:
         """Relay and follow, while no other process of this database does.
 
         All processes write one outbox, so one of them is enough to empty it; when it
@@ -273,12 +273,12 @@ class Base:
                 continue
             try:
                 async with asyncio.TaskGroup() as group:
-                    for work in self._upkeep().work():
+                    for work in self._upkeep(check).work():
                         group.create_task(work)
             finally:
                 slot.release()
 
-    def _upkeep(self) -> Upkeep:
+    def _upkeep(self, check: RollbackCheck) -> Upkeep:
         return Upkeep(
             self.settings,
             {"handover": self.journal},
@@ -286,6 +286,7 @@ class Base:
             clock=self.clock,
             metrics=self.metrics,
             keep_seconds=self.settings.outbox_keep_seconds,
+            may_receipt=check.passed,
         )
 
 

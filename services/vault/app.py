@@ -39,6 +39,7 @@ from services.vault.mandate.routes import router as mandate_router
 from services.vault.opening import Opening, open_vault
 from services.vault.parties import Parties
 from services.vault.parties.issuer import TokenIssuer
+from services.vault.parties.revoked import Revoked
 from services.vault.parties.routes import router as parties_router
 from services.vault.records import Reads, Records, Writing
 from services.vault.records.routes import router as records_router
@@ -108,6 +109,9 @@ def create_app(settings: VaultSettings, *, clock: Clock | None = None) -> FastAP
             keys=run.issuer_keys(),
             clock=clock,
             algorithms=settings.token_algorithms,
+            revocations=None
+            if settings.external_issuer is not None
+            else Revoked(rooms.parties, clock),
         ),
         checks={
             "changes": lambda: _writes(rooms.changes.database),
@@ -232,15 +236,8 @@ class _Run:
         self._settings = opening.settings
         self._rooms = rooms
         self._clock = clock
+        self._metrics = metrics
         self._http: httpx.AsyncClient | None = None
-        self._upkeep = Upkeep(
-            opening.settings,
-            self._journals(),
-            lambda: HttpLog(opening.settings.audit_url),
-            clock=clock,
-            metrics=metrics,
-            keep_seconds=opening.settings.outbox_keep_seconds,
-        )
 
     def issuer_keys(self) -> KeySource:
         """Return where the keys of accepted tokens come from."""
@@ -275,7 +272,7 @@ class _Run:
             stack.push_async_callback(background.stop)
             background.start(
                 [
-                    *self._upkeep.work(),
+                    *self._upkeep(check).work(),
                     self._rooms.mandates.watch(),
                     check.run(stop_process),
                 ]
@@ -283,6 +280,17 @@ class _Run:
             stack.push_async_callback(self._rooms.mandates.close)
             await self._rooms.mandates.resume()
             yield
+
+    def _upkeep(self, check: RollbackCheck) -> Upkeep:
+        return Upkeep(
+            self._settings,
+            self._journals(),
+            lambda: HttpLog(self._settings.audit_url),
+            clock=self._clock,
+            metrics=self._metrics,
+            keep_seconds=self._settings.outbox_keep_seconds,
+            may_receipt=check.passed,
+        )
 
     def _hold_slots(self) -> list[HeldSlot]:
         engines = self._rooms.changes.database.engines

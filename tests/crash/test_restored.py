@@ -83,6 +83,10 @@ def test_an_older_vault_that_started_without_the_log_ends_when_the_log_answers(
         _await_ready(stage.place.vault_url)
         with _alone(stage.place, "audit"):
             assert vault.wait(PATIENCE_SECONDS) is not None
+    # Its lane follows the older end now, and still the loss is not forgotten.
+    again = Supervisor(stage.place).running()
+    with pytest.raises(StartFailed, match="restored from an older copy"), again:
+        pass
 
 
 def test_a_database_of_today_is_not_refused_however_it_was_ended(stage: Stage) -> None:

@@ -22,6 +22,7 @@ from services.chassis.body import StrictRouter, Text
 from services.chassis.declared import answered, openapi_responses
 
 LaneId = Annotated[str, Path(), Text(32, pattern=r"^[0-9a-f]{32}$")]
+MAX_FOLLOWERS = 64  # told of one lane
 OCTETS = "application/octet-stream"
 IMMUTABLE = {"Cache-Control": "public, max-age=31536000, immutable"}
 PRIVATE = {"Cache-Control": "private, max-age=31536000, immutable"}
@@ -49,14 +50,15 @@ class LaneEndOut(BaseModel):
     Attributes:
         leaf_hash: `sha256:<hex>` of its last leaf.
         head: The source's signature over it, base64.
-        successor: The lane that follows it in its slot; empty if none is known.
+        followers: The lanes that name it as the one before in its slot; of an honest
+            source at most one.
     """
 
     lane: str
     seq: int
     leaf_hash: str
     head: str
-    successor: str
+    followers: list[str]
 
 
 class AlertOut(BaseModel):
@@ -165,7 +167,7 @@ def router(log: Log, *, public_log: bool) -> StrictRouter:
             seq=row.seq,
             leaf_hash=f"sha256:{row.leaf_hash.hex()}",
             head=base64.b64encode(row.head).decode(),
-            successor=followers[0].lane if followers else "",
+            followers=sorted(row.lane for row in followers)[:MAX_FOLLOWERS],
         )
 
     @api.get(

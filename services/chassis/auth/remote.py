@@ -21,6 +21,7 @@ from contracts.problems import Refusal
 from services.chassis import telemetry
 from services.chassis.auth.tokens import pick
 from services.chassis.clock import Clock
+from services.chassis.fetching import fetch
 from services.chassis.settings import ServiceSettings
 from services.chassis.variables import Secret
 
@@ -166,18 +167,10 @@ async def _fetch_json(
         httpx.HTTPError: The other side cannot be reached or answers no 200.
         ValueError: The answer is too long or no JSON object.
     """
-    answer = await http.send(request, stream=True, auth=auth, follow_redirects=False)
-    try:
-        body = b""
-        async for chunk in answer.aiter_bytes():
-            body += chunk
-            if len(body) > most:
-                raise ValueError
-    finally:
-        await answer.aclose()
+    answer = await fetch(http, request, most, auth)
     if answer.status_code != httpx.codes.OK:
         raise httpx.HTTPStatusError("no 200", request=request, response=answer)
-    document = json.loads(body)
+    document = json.loads(answer.content)
     if not isinstance(document, dict):
         raise TypeError
     return document

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -268,6 +269,9 @@ def _header(token: str) -> dict[str, Any]:
 def _moment(claims: Mapping[str, Any], name: str, default: int | None = None) -> float:
     value = claims.get(name, default)
     if isinstance(value, bool) or not isinstance(value, int | float):
+        raise Refusal(problems.TOKEN_INVALID)
+    # NaN is beyond every comparison: such a token would neither end nor be revoked.
+    if not math.isfinite(value):
         raise Refusal(problems.TOKEN_INVALID)
     return float(value)
 

@@ -120,3 +120,34 @@ async def test_the_services_alone_learn_whose_tokens_are_good_no_more(
         # No token of before lives any more, so there is nothing left to say.
         house.clock.advance(house.settings.token_seconds + 61)
         assert await listed(await vault.as_client("audit")) == []
+
+
+async def test_at_the_vault_a_revoked_token_opens_no_guarded_route(
+    house: House,
+) -> None:
+    house.party("alpha")
+    house.client("alpha", "crm", [Scope.CATALOGUE_READ, Scope.OFFICERS_READ])
+    thief = house.officer("alpha", "sc", OfficerRole.COMPLIANCE)
+    keeper = house.officer("alpha", "so")
+    routes = ("/v1/catalogue", "/v1/parties/alpha/officers")
+    async with house.running() as vault:
+        stolen = [await vault.as_client("crm"), await vault.as_officer(thief)]
+        good = await vault.as_officer(keeper)
+
+        async def statuses(headers: dict[str, str]) -> set[int]:
+            return {
+                (await vault.http.get(path, headers=headers)).status_code
+                for path in routes
+            }
+
+        for headers in stolen:
+            assert await statuses(headers) == {200}
+        # The person has a second key file: it saves no token of the lost one.
+        house.officer("alpha", "sc", OfficerRole.COMPLIANCE)
+        await revoke(vault, keeper, thief)
+        with house.enrolling() as on_host:
+            on_host.revoke_client("crm")
+        house.clock.advance(1)
+        for headers in stolen:
+            assert await statuses(headers) == {401}
+        assert await statuses(good) == {200}
