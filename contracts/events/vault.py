@@ -46,6 +46,13 @@ class ClientEnrolled(Payload):
     default_purpose: str | None = None
 
 
+class ClientRenewed(Payload):
+    """A client's secret was drawn anew on the host; the old one opens nothing."""
+
+    TYPE: ClassVar[str] = "org.keyturn.client.renewed.v1"
+    client: str
+
+
 class ClientRevoked(Acted):
     """A client was revoked: its secret opens nothing any more."""
 
@@ -86,6 +93,7 @@ class FieldCatalogued(Acted):
     class_: str = Field(alias="class")
     grade: str
     kind: str
+    mask: str
     searchable: bool
     unique: bool
 

@@ -82,7 +82,8 @@ def _enrol_party(enrolling: Enrolment, parsed: argparse.Namespace) -> dict[str, 
 
 def _enrol_client(enrolling: Enrolment, parsed: argparse.Namespace) -> dict[str, Any]:
     if parsed.renew:
-        secret, event = enrolling.renew_secret(parsed.id), ""
+        secret, renewed = enrolling.renew_secret(parsed.id)
+        event = str(renewed)
     else:
         done = enrolling.client(
             parsed.id,

@@ -35,7 +35,7 @@ from services.transfer import app as transfer
 from services.transfer import opening as transfer_opening
 from services.transfer.settings import TransferSettings
 from services.vault.parties.members import officer_id
-from services.vault.parties.roles import scopes_of
+from services.vault.parties.roles import INSTALLATION_ONLY, scopes_of
 from tests.integration.vault.house import House, Vault, settings_in
 from tests.integration.vault.mandate.deal import Deal, enrol_all, open_deal
 from tests.integration.vault.records.shop import CLASSES, FIELDS, JANE, person
@@ -183,10 +183,11 @@ async def _running(
     people = enrol_all(house)
     monitor = house.officer("seller", "mo", OfficerRole.MONITOR)
     house.party(CORNER)
+    given = frozenset(Scope) - INSTALLATION_ONLY
     for party, client in ((CORNER, TILL), (OUTSIDE, OUTSIDER)):
-        house.client(party, client, Scope, GIVEN, Purpose.CUSTOMER_SERVICE)
+        house.client(party, client, given, GIVEN, Purpose.CUSTOMER_SERVICE)
     # A client that must name its purpose each time.
-    house.client(CORNER, "purposeless", Scope, GIVEN, None)
+    house.client(CORNER, "purposeless", given, GIVEN, None)
     common: dict[str, Any] = {
         "state_dir": house.settings.state_dir,
         "keys_dir": house.settings.keys_dir,
@@ -290,11 +291,12 @@ async def _fill(site: Site) -> None:
         "spare_key": deal.people.second.login.key_id,
     }
     for name, form in CLASSES.items():
-        await _ask(
-            site, "vault", TILL, "PUT", f"/v1/catalogue/classes/{name}", {"form": form}
-        )
+        path = f"/v1/catalogue/classes/{name}"
+        for client in (TILL, OUTSIDER):
+            await _ask(site, "vault", client, "PUT", path, {"form": form})
     for name, fields in FIELDS.items():
-        await _ask(site, "vault", TILL, "PUT", f"/v1/catalogue/fields/{name}", fields)
+        path = f"/v1/catalogue/fields/{name}"
+        await _ask(site, "vault", TILL, "PUT", path, fields)
     for name, number in (("record", 1), ("erasable", 2)):
         made = await _ask(site, "vault", TILL, "POST", "/v1/records", person(number))
         values[name], values[f"{name}_etag"] = made.json()["id"], made.headers["etag"]

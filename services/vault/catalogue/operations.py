@@ -129,6 +129,7 @@ class Catalogues:
                 "class": new.class_,
                 "grade": new.grade.value,
                 "kind": new.kind.value,
+                "mask": new.mask,
                 "searchable": new.searchable,
                 "unique": new.unique,
             }

@@ -17,6 +17,7 @@ import phonenumbers
 
 from contracts.events.vault import (
     ClientEnrolled,
+    ClientRenewed,
     ClientRevoked,
     OfficerEnrolled,
     PartyEnrolled,
@@ -34,6 +35,7 @@ from services.vault.parties import store
 from services.vault.parties.client_secrets import SECRET_BYTES, secret_hash, secret_text
 from services.vault.parties.errors import EnrolmentRefused
 from services.vault.parties.members import (
+    PLATFORM,
     Client,
     EnrolledKey,
     KeyPurpose,
@@ -41,6 +43,7 @@ from services.vault.parties.members import (
     officer_id,
 )
 from services.vault.parties.operations import revoke_keys
+from services.vault.parties.roles import INSTALLATION_ONLY
 
 HOST: Final = "host"
 """The slot of enrolments, and who enrolled."""
@@ -131,9 +134,14 @@ class Enrolment:
 
         Raises:
             EnrolmentRefused: The id is taken (revoked clients keep theirs), the party
-                unknown, or a purpose cannot be given.
+                unknown, a purpose cannot be given, or a scope not to this party.
         """
         _require(_ID.fullmatch(id_), "the client id must be of a-z, 0-9 and -, ≤ 64")
+        foreign = sorted(scopes & INSTALLATION_ONLY) if party != PLATFORM else []
+        _require(
+            not foreign,
+            f"{', '.join(foreign)}: for clients of the party {PLATFORM} alone",
+        )
         _require(purposes <= GIVEN, "a purpose in the list cannot be given to a client")
         _require(
             default_purpose is None or default_purpose in purposes,
@@ -163,8 +171,10 @@ class Enrolment:
 
         return EnrolledClient(id_, secret, self._run(enrol))
 
-    def renew_secret(self, id_: str) -> str:
-        """Draw a client's secret anew, where its file was lost; return it.
+    def renew_secret(self, id_: str) -> tuple[str, EventRef]:
+        """Draw a client's secret anew, where its file was lost; and the event.
+
+        Tokens that were drawn with the old one live until they expire.
 
         Raises:
             EnrolmentRefused: There is no such client.
@@ -172,13 +182,14 @@ class Enrolment:
         secret = self.draw_secret()
         hashed = secret_hash(self._secrets_key, secret)
 
-        def renew(tx: Tx) -> None:
+        def renew(tx: Tx) -> EventRef:
             found = store.find_client(tx.connection, id_)
-            _require(found is not None and not found.revoked, "no such client")
+            if found is None or found.revoked:
+                raise EnrolmentRefused("no such client")
             store.replace_secret(tx, id_, hashed)
+            return outbox.append(tx, ClientRenewed(client=id_).draft(found.party))
 
-        self._run(renew)
-        return secret
+        return secret, self._run(renew)
 
     def has_client(self, id_: str) -> bool:
         """Whether a client of this id was ever enrolled."""

@@ -75,6 +75,22 @@ _OF_ROLE: Final[Mapping[OfficerRole, frozenset[Scope]]] = MappingProxyType(
 )
 
 #: Every party's metadata is for the installation's own people only.
+#: What the installation's own clients alone may be given: it shows every party's
+#: metadata, or takes a handover's steps.
+INSTALLATION_ONLY: Final = frozenset(
+    {
+        Scope.AUDIT_MONITOR,
+        Scope.CUSTODY_DESTROY,
+        Scope.CUSTODY_EXECUTE,
+        Scope.CUSTODY_FREEZE,
+        Scope.CUSTODY_MANDATE,
+        Scope.CUSTODY_PLAN,
+        Scope.METRICS_READ,
+        Scope.OUTBOX_READ,
+        Scope.REVOCATIONS_READ,
+    }
+)
+
 _OF_PLATFORM: Final = frozenset({Scope.AUDIT_MONITOR, Scope.METRICS_READ})
 
 

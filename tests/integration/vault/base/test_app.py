@@ -16,6 +16,7 @@ from contracts.scopes import Scope
 from services.chassis import telemetry
 from services.chassis.auth import public_routes
 from services.chassis.database import DatabaseUnavailable
+from services.vault.parties.roles import INSTALLATION_ONLY
 from tests.integration.vault.house import House
 
 
@@ -81,7 +82,7 @@ async def test_the_outbox_is_for_audit_alone_and_refuses_odd_questions(
     house: House,
 ) -> None:
     house.party("alpha")
-    house.client("alpha", "crm", [s for s in Scope if s is not Scope.OUTBOX_READ])
+    house.client("alpha", "crm", [*set(Scope) - INSTALLATION_ONLY])
     async with house.running() as vault:
         crm = await vault.as_client("crm")
         for path in ("/v1/outbox/heads", "/v1/outbox?lane=" + "0" * 32):

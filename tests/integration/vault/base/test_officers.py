@@ -5,6 +5,7 @@ from contracts.custody.officers import Role
 from contracts.officers import OfficerRole
 from contracts.scopes import Scope
 from services.vault.parties import officer_keys
+from services.vault.parties.roles import INSTALLATION_ONLY
 from tests.integration.vault.house import House
 
 
@@ -33,7 +34,7 @@ async def test_another_partys_officers_are_as_those_of_no_party(house: House) ->
     for party in ("alpha", "beta"):
         house.party(party)
     house.officer("alpha", "so")
-    house.client("beta", "crm", Scope)
+    house.client("beta", "crm", set(Scope) - INSTALLATION_ONLY)
     owner = house.officer("beta", "bo")
     async with house.running() as vault:
         for headers in (await vault.as_officer(owner), await vault.as_client("crm")):
