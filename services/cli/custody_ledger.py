@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the vault's custody events in a log say: keys, plans, decisions, turns.
+"""What a log says of handovers: keys, plans, decisions, turns, papers filed, steps.
 
-Pure: takes only entries that the signed root covers; whoever calls it vouches for
-that. Judges nothing (`papers_check` does).
+The vault's custody events and transfer's own. Pure: takes only entries that the signed
+root covers; whoever calls it vouches for that. Judges nothing (`papers_check` does).
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from contracts.events.envelope import Event
 from contracts.events.payload import Payload
+from contracts.events.transfer import DocumentFiled, HandoverAdvanced
 from contracts.events.vault import (
     CustodyTurned,
     DecisionMade,
@@ -22,17 +23,21 @@ from contracts.events.vault import (
     PlanLodged,
 )
 
-_VAULT: Final = "vault"
-_READ: Final[Mapping[str, type[Payload]]] = {
-    kind.TYPE: kind
-    for kind in (
+_BY_SERVICE: Final[Mapping[str, tuple[type[Payload], ...]]] = {
+    "vault": (
         OfficerEnrolled,
         OfficerRevoked,
         PlanLodged,
         DecisionMade,
         MandateAccepted,
         CustodyTurned,
-    )
+    ),
+    "transfer": (DocumentFiled, HandoverAdvanced),
+}
+_READ: Final[Mapping[tuple[str, str], type[Payload]]] = {
+    (service, kind.TYPE): kind
+    for service, kinds in _BY_SERVICE.items()
+    for kind in kinds
 }
 
 
@@ -41,6 +46,20 @@ class Enrolment(NamedTuple):
 
     role: str
     party: str
+
+
+class Filed(NamedTuple):
+    """A signed document that the log says was filed, and the leaf that says so."""
+
+    leaf: int
+    document: DocumentFiled
+
+
+class Stepped(NamedTuple):
+    """A step of a handover, and when (RFC 3339) the log says it was taken."""
+
+    time: str
+    step: HandoverAdvanced
 
 
 @dataclass(slots=True)
@@ -52,12 +71,16 @@ class HandoverEntries:
         decisions: Decisions made, in order.
         mandates: Mandates accepted, with the time (RFC 3339) of each, in order.
         turned: The turn of custody, if it came to that.
+        filed: Signed documents filed, in order.
+        steps: Its steps; people's and the system's lie on two lanes, so in no order.
     """
 
     plans: list[str] = field(default_factory=list)
     decisions: list[DecisionMade] = field(default_factory=list)
     mandates: list[tuple[str, MandateAccepted]] = field(default_factory=list)
     turned: CustodyTurned | None = None
+    filed: list[Filed] = field(default_factory=list)
+    steps: list[Stepped] = field(default_factory=list)
 
     def binding_plans(self) -> Sequence[str]:
         """Return the hashes that a plan may have: after the turn, one alone."""
@@ -73,7 +96,7 @@ class HandoverEntries:
 
 @dataclass(slots=True)
 class Ledger:
-    """What the vault's events in the log say of keys, plans, decisions and turns.
+    """What the log says of keys, plans, decisions and turns, papers and steps.
 
     Attributes:
         installation: Whose events count.
@@ -90,9 +113,9 @@ class Ledger:
     unreadable: list[int] = field(default_factory=list)
 
     def add(self, index: int, event: Event) -> None:
-        """Take an event of the log; all but the vault's own six kinds pass by."""
-        kind = _READ.get(event.type)
-        if kind is None or event.service != _VAULT:
+        """Take an event of the log; a kind that is not its service's passes by."""
+        kind = _READ.get((event.service, event.type))
+        if kind is None:
             return
         if event.installation != self.installation:
             return
@@ -107,7 +130,7 @@ class Ledger:
         elif isinstance(payload, OfficerRevoked):
             self.revoked.setdefault(payload.key_id, event.time)
         else:
-            self._hand(payload, event.time)
+            self._hand(index, payload, event.time)
 
     def handover(self, handover: str) -> HandoverEntries:
         """Return what the log says of a handover; nothing where it knows none."""
@@ -118,9 +141,15 @@ class Ledger:
             enrolment = Enrolment(payload.role, event.parties[0].party)
             self.keys[payload.key_id] = enrolment
 
-    def _hand(self, payload: Payload, time: str) -> None:
+    def _hand(self, index: int, payload: Payload, time: str) -> None:
         assert isinstance(
-            payload, PlanLodged | DecisionMade | MandateAccepted | CustodyTurned
+            payload,
+            PlanLodged
+            | DecisionMade
+            | MandateAccepted
+            | CustodyTurned
+            | DocumentFiled
+            | HandoverAdvanced,
         )
         entries = self.handovers.setdefault(payload.handover, HandoverEntries())
         match payload:
@@ -132,3 +161,7 @@ class Ledger:
                 entries.mandates.append((time, payload))
             case CustodyTurned():
                 entries.turned = payload
+            case DocumentFiled():
+                entries.filed.append(Filed(index, payload))
+            case HandoverAdvanced():
+                entries.steps.append(Stepped(time, payload))

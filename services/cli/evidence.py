@@ -23,7 +23,12 @@ HANDOVER: Final = "handover"
 OFFICERS: Final = "handover/officers.json"
 PLAN: Final = "handover/plan.json"
 DECISION: Final = "handover/decision.json"
+HISTORY: Final = "handover/history.json"
+CONTRACT: Final = "handover/contract.txt"
+PROOFS: Final = "proofs"
 MAX_BUNDLE_BYTES: Final = tiles.TILE_WIDTH * (tiles.MAX_ENTRY_BYTES + 2)
+
+MAX_CONTRACT_BYTES: Final = 16 * 1024 * 1024
 
 _MAX_JSON_BYTES: Final = 16 * 1024 * 1024
 _SERVICES: Final = frozenset({"vault", "transfer", "audit"})
@@ -181,6 +186,21 @@ class Evidence:
             FileMalformed: Not JSON.
         """
         return self._json(DECISION)
+
+    def history(self) -> list[Any]:
+        """Read the items of `handover/history.json`.
+
+        Raises:
+            FileUnreadable: Missing or too large.
+            FileMalformed: Not JSON, or no list of items.
+        """
+        try:
+            items = self._json(HISTORY)["items"]
+        except (KeyError, TypeError) as exc:
+            raise FileMalformed from exc
+        if not isinstance(items, list):
+            raise FileMalformed
+        return items
 
     def _json(self, file: str) -> Any:
         octets = self.read(file, _MAX_JSON_BYTES)

@@ -17,6 +17,7 @@ from rich.table import Column, Table
 from services.chassis.clock import SystemClock
 from services.cli.help_pages import as_it_stands, command_group
 from services.cli.http import Api, errors_shown
+from services.cli.screen_text import visible
 from services.cli.sign import (
     TRANSFER,
     VAULT,
@@ -24,7 +25,6 @@ from services.cli.sign import (
     Officer,
     Transfer,
     Vault,
-    visible,
 )
 from services.cli.token import OfficerLogin, read_officer
 

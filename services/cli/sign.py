@@ -29,6 +29,7 @@ from services.cli.papers import (
     statement_paper,
 )
 from services.cli.pinning import pin_path
+from services.cli.screen_text import visible
 from services.cli.token import OfficerLogin, read_officer
 
 EPILOG = as_it_stands(
@@ -243,13 +244,6 @@ def show(paper: Paper, console: Console) -> None:
                 row = (class_, outcome, reason, str(count))
                 folios.add_row(*(escape(visible(text)) for text in row))
     console.print(folios)
-
-
-def visible(text: str) -> str:
-    """Return a text with everything unprintable (controls, bidi marks) spelled out."""
-    return "".join(
-        char if char.isprintable() else f"<U+{ord(char):04X}>" for char in text
-    )
 
 
 def _body(path: Path) -> dict[str, Any]:

@@ -34,6 +34,7 @@ from services.cli.evidence import (
     Sources,
 )
 from services.cli.verify_papers import check_papers
+from services.cli.verify_proofs import check_proofs
 from services.cli.verify_report import Report, render
 
 _SAMPLES: Final = 16
@@ -50,8 +51,8 @@ def verify_directory(
     again under the newest one.
 
     Args:
-        directory: Holds `log/`, `log.vkey`, `sources.json` and perhaps `heads.json`
-            and `handover/`.
+        directory: Holds `log/`, `log.vkey`, `sources.json` and perhaps `heads.json`,
+            `handover/` and `proofs/`.
         vkey: The log's key as the reader knows it from elsewhere. Without it the
             directory's own `log.vkey` is believed.
         allow_unchecked: Whether missing heads and papers are only told, where they
@@ -78,20 +79,22 @@ def _note(evidence: Evidence) -> bytes | None:
 
 
 def _verify(evidence: Evidence, vkey: str | None, report: Report) -> None:
-    checkpoint = _open_checkpoint(evidence, vkey, report)
+    opened = _open_checkpoint(evidence, vkey, report)
     sources = _read_sources(evidence, report)
     ledger = None if sources is None else Ledger(sources.installation)
     leaves = None
-    if checkpoint is not None:
+    if opened is not None:
+        checkpoint, verifier = opened
         leaves = _read_entries(evidence, checkpoint, sources, ledger, report)
         if leaves is not None:
             _check_tree(evidence, checkpoint, leaves, report)
+            check_proofs(evidence, verifier, leaves, report)
     check_papers(evidence, ledger if leaves is not None else None, report)
 
 
 def _open_checkpoint(
     evidence: Evidence, vkey: str | None, report: Report
-) -> Checkpoint | None:
+) -> tuple[Checkpoint, NoteVerifier] | None:
     file = LOG_VKEY
     try:
         own = evidence.read(file, MAX_NOTE_BYTES).decode().removesuffix("\n")
@@ -110,7 +113,7 @@ def _open_checkpoint(
     report.origin, report.size = checkpoint.origin, checkpoint.size
     report.root = base64text.encode(checkpoint.root)
     report.count("checkpoints")
-    return checkpoint
+    return checkpoint, verifier
 
 
 def _read_sources(evidence: Evidence, report: Report) -> Sources | None:

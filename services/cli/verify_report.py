@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from services.cli.help_pages import as_it_stands
+from services.cli.screen_text import visible
 
 EPILOG: Final = as_it_stands(
     """
@@ -25,14 +26,29 @@ What is checked, each from the files below DIR:
                              no gap, no double, no fork; all give the signed root
   log/tile/                  each hash tile is that of the entries; sampled proofs hold
   sources.json, heads.json   each service signed how far its lanes go
-  handover/                  plan, decision and signed documents are those the log
-                             names; signed by officers whom it enrolled, and complete
+  handover/                  each *.dsse.json is signed by an officer whom the log
+                             enrolled, in that role, and was filed as the log says; each
+                             document that the log says was filed is here, of every
+                             handover; plan and decision are those the log names, and
+                             the mandate of the turn is complete
+  handover/contract.txt      has the contract's hash in the plan
+  handover/history.json      tells each step of the plan's handover as the log does
+  proofs/*.tlog-proof        each proves the entry it is named after, in this log
 """,
     """
-heads.json, and in handover/ officers.json, plan.json and a decision that the log holds,
-must be there: without them something stays unchecked, and that fails. With
---allow-unchecked it is told and does not fail, as for a log alone. No other finding is
-softened. A directory without handover/ has no papers to check.
+What is not checked: plan and decision of another handover than that of plan.json, the
+notes and reasons in history.json, names of people in officers.json, whether what was
+signed is true or lawful, and the hash by which a plan names its rule pack. A contract
+that is not here is told, and so is any file in handover/ or proofs/ that no rule
+covers. A proof under a later checkpoint than log/checkpoint holds by itself; whether
+that checkpoint continues this log is not shown.
+""",
+    """
+heads.json, officers.json, plan.json, a decision that the log holds and the papers of
+each handover in the log must be there: without them something stays unchecked, and that
+fails. With --allow-unchecked it is told and does not fail, as for a log alone, or one
+that holds other people's handovers too. No other finding is softened. A paper missing
+among others of its handover always fails.
 
 Without --vkey the directory's own log.vkey is believed: then the files agree with each
 other, and whose they are is not shown.
@@ -149,7 +165,7 @@ def render(report: Report, console: Console) -> None:
         title="Evidence",
         title_justify="left",
     )
-    facts.add_row("log", escape(report.origin) or "(no valid checkpoint)")
+    facts.add_row("log", escape(visible(report.origin)) or "(no valid checkpoint)")
     facts.add_row("leaves", str(report.size))
     facts.add_row("root", report.root)
     for kind, number in report.checked.items():
@@ -163,14 +179,21 @@ def render(report: Report, console: Console) -> None:
             title_justify="left",
         )
         for name, number in sorted(report.types.items()):
-            types.add_row(escape(name), str(number))
+            types.add_row(escape(visible(name)), str(number))
         console.print(types)
     if report.findings:
         console.print(_findings(report))
-    verdict = (
-        "[bold green]All holds.[/]" if report.ok else "[bold red]Does NOT hold.[/]"
-    )
-    console.print(verdict)
+    console.print(_verdict(report))
+
+
+def _verdict(report: Report) -> str:
+    if not report.ok:
+        return "[bold red]Does NOT hold.[/]"
+    left = sum(found.rule == "unchecked" for found in report.findings)
+    if left:
+        told = f"{left} {'thing' if left == 1 else 'things'} unchecked, told above"
+        return f"[bold yellow]What was checked holds; {told}.[/]"
+    return "[bold green]All holds.[/]"
 
 
 def _findings(report: Report) -> Table:
@@ -184,5 +207,5 @@ def _findings(report: Report) -> Table:
     ]:
         index = "" if found.index is None else str(found.index)
         texts = (found.level.value, found.rule, found.file, index, found.detail)
-        table.add_row(*(escape(text) for text in texts))
+        table.add_row(*(escape(visible(text)) for text in texts))
     return table

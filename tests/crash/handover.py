@@ -32,6 +32,7 @@ from deploy.demo.walking import (
 )
 from services.cli.supervisor import Supervisor
 from services.cli.verify import verify_directory
+from services.cli.verify_report import Level
 from tests.crash.patience import PatientOffice, patiently, send_all
 
 ALL_CLASSES: Final = ["basic", "habits", "purchases"]
@@ -126,7 +127,8 @@ def _play(
         log=log,
         findings=[
             f"{found.rule}: {found.detail}"
-            for found in verify_directory(stage.evidence).findings
+            for found in verify_directory(stage.evidence, allow_unchecked=True).findings
+            if found.level is Level.FAILURE  # the log alone: no papers were written
         ],
         ends=dict(supervisor.ends),
     )

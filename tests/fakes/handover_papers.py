@@ -16,6 +16,7 @@ from contracts.custody.decision import (
     summarise,
     summary_bytes,
 )
+from contracts.custody.document import digest
 from contracts.custody.officers import Role
 from contracts.custody.plan import Plan, canonical_bytes, plan_hash
 from contracts.custody.signing import (
@@ -26,7 +27,9 @@ from contracts.custody.signing import (
     approval_bytes,
     release_bytes,
 )
+from contracts.events.envelope import canonical_json
 from contracts.events.payload import Payload
+from contracts.events.transfer import DocumentFiled, HandoverAdvanced
 from contracts.events.vault import (
     CustodyTurned,
     DecisionMade,
@@ -41,6 +44,8 @@ HANDOVER = "01a20d8b-85df-7190-b6d4-ee11097bd7c2"
 SNAPSHOT = "snapshot-1"
 _EXPIRES = "2026-12-24T10:00:00.000Z"
 _DIGEST = "sha256:" + "0" * 64
+CONTRACT = b"Sold as seen."
+CANCELLED = "01a20d8b-0000-7190-b6d4-ee11097bd7c2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +89,7 @@ PLAN = canonical_bytes(
             "denied_purposes": {"basic": []},
             "retention": {"basic": None},
             "window_closes": {},
-            "contract_hash": _DIGEST,
+            "contract_hash": digest(CONTRACT),
             "expires": _EXPIRES,
             "profile": "standard",
         }
@@ -101,8 +106,89 @@ SUMMARY = summarise(
 ROOT = decision_root(SUMMARY)
 
 
+def documents() -> dict[str, bytes]:
+    """Return the signed documents of the handover by name, in order of filing."""
+    found = {f"approval-{role}": approval(role) for role in OFFICERS}
+    return found | {f"release-{role}": release(role) for role in ("SC", "BC")}
+
+
+def steps() -> list[HandoverAdvanced]:
+    """Return the steps that filed the documents, and one of the system's."""
+    made = [
+        HandoverAdvanced(
+            handover=HANDOVER,
+            event=name.split("-")[0],
+            from_state="approval",
+            to_state="approval",
+            step=n,
+            role=name.split("-")[1],
+            document=digest(canonical_json(json.loads(envelope))),
+        )
+        for n, (name, envelope) in enumerate(documents().items(), start=1)
+    ]
+    turned = {"event": "turned", "role": "SYS", "step": len(made) + 1, "document": None}
+    return [*made, made[-1].model_copy(update=turned)]
+
+
+def filing_entries(*, cancelled: bool = False) -> list[bytes]:
+    """Return transfer's entries of the handover, on one lane.
+
+    With `cancelled`, a document of another handover is filed before.
+    """
+    lane = Lane("e", "w1/papers", "transfer")
+    entries = [lane.open()]
+    if cancelled:
+        entries.append(lane.write(_filed("approval-SO", cancelled_approval()).draft()))
+    papers = iter(documents().items())
+    for step in steps():
+        if step.document is not None:
+            entries.append(lane.write(_filed(*next(papers)).draft()))
+        entries.append(lane.write(step.draft("seller", "buyer")))
+    return entries
+
+
+def cancelled_approval() -> bytes:
+    """Return an approval that was signed in another handover, which was cancelled."""
+    return approval("SO", handover=CANCELLED)
+
+
+def _filed(name: str, envelope: bytes) -> DocumentFiled:
+    kind, role = name.split("-")
+    return DocumentFiled(
+        handover=CANCELLED if envelope == cancelled_approval() else HANDOVER,
+        kind=kind,
+        digest=digest(canonical_json(json.loads(envelope))),
+        role=role,
+        key_id=OFFICERS[role].key_id,
+    )
+
+
+def history() -> dict[str, Any]:
+    """Return the history as transfer shows it."""
+    return {
+        "items": [
+            {
+                "step": step.step,
+                "event": step.event,
+                "role": step.role,
+                "key_id": OFFICERS[step.role].key_id if step.document else None,
+                "from_state": step.from_state,
+                "to_state": step.to_state,
+                "document": step.document,
+                "at": "2026-11-24T10:00:00.000Z",
+            }
+            for step in steps()
+        ]
+    }
+
+
+def handover_entries() -> list[bytes]:
+    """Return all entries of the handover, the vault's and transfer's."""
+    return [*custody_entries(), *filing_entries()]
+
+
 def custody_entries(*, revoked: str = "") -> list[bytes]:
-    """Return the vault's entries of the handover: an even number, on one lane.
+    """Return the vault's entries of the handover, on one lane.
 
     With `revoked`, that officer's key is revoked before the mandate is accepted.
     """
@@ -210,7 +296,7 @@ def write_papers(directory: Path) -> None:
     (folder / "plan.json").write_bytes(PLAN)
     (folder / "decision.json").write_text(json.dumps(decision()))
     (folder / "officers.json").write_text(officers_file(OFFICERS))
-    for role in OFFICERS:
-        (folder / f"approval-{role}.dsse.json").write_bytes(approval(role))
-    for role in ("SC", "BC"):
-        (folder / f"release-{role}.dsse.json").write_bytes(release(role))
+    (folder / "contract.txt").write_bytes(CONTRACT)
+    (folder / "history.json").write_text(json.dumps(history()))
+    for name, envelope in documents().items():
+        (folder / f"{name}.dsse.json").write_bytes(envelope)

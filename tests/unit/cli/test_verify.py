@@ -30,13 +30,13 @@ from tests.fakes.evidence import (
     write_heads,
     write_log,
 )
-from tests.fakes.handover_papers import OFFICERS, custody_entries, write_papers
+from tests.fakes.handover_papers import OFFICERS, handover_entries, write_papers
 
 
 @pytest.fixture(scope="module")
 def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("evidence")
-    write_log(directory, honest_entries(custody=custody_entries()), old=300)
+    write_log(directory, honest_entries(custody=handover_entries()), old=300)
     write_papers(directory)
     return directory
 
@@ -62,24 +62,29 @@ def test_untouched_evidence_verifies(evidence: Path) -> None:
     assert report.findings == []
     assert (report.origin, report.size) == (ORIGIN, 600)
     assert report.types == {
-        "org.keyturn.lane.opened.v1": 4,
+        "org.keyturn.lane.opened.v1": 5,
         "org.keyturn.lane.closed.v1": 1,
         "org.keyturn.officer.enrolled.v1": 6,
         "org.keyturn.plan.lodged.v1": 1,
         "org.keyturn.decision.made.v1": 1,
         "org.keyturn.mandate.accepted.v1": 1,
         "org.keyturn.custody.turned.v1": 1,
-        "org.keyturn.record.read.v1": 585,
+        "org.keyturn.document.filed.v1": 6,
+        "org.keyturn.handover.advanced.v1": 7,
+        "org.keyturn.record.read.v1": 571,
     }
     assert report.checked == {
         "checkpoints": 1,
         "bundles": 3,
-        "lanes": 4,
-        "heads": 4,
+        "lanes": 5,
+        "heads": 5,
         "tiles": 4,
         "inclusion proofs": 17,
         "consistency proofs": 17,
         "signed documents": 6,
+        "contracts": 1,
+        "steps": 7,
+        "filed documents": 6,
     }
 
 
@@ -207,7 +212,7 @@ def test_a_checkpoint_of_an_absurd_size_ends_at_the_files(evidence: Path) -> Non
 
 
 def test_full_tiles_stand_in_for_removed_partials(evidence: Path) -> None:
-    entries = honest_entries(768, custody_entries())
+    entries = honest_entries(768, handover_entries())
     write_log(evidence, entries)
     text = Checkpoint(
         ORIGIN, 600, merkle.tree_root([merkle.leaf_hash(e) for e in entries[:600]])

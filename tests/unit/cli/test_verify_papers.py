@@ -21,6 +21,8 @@ from tests.fakes.handover_papers import (
     approval,
     custody_entries,
     decision,
+    filing_entries,
+    handover_entries,
     officers_file,
     release,
     write_papers,
@@ -36,7 +38,7 @@ FORGED = {
 @pytest.fixture(scope="module")
 def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("papers")
-    write_log(directory, honest_entries(40, custody_entries()))
+    write_log(directory, honest_entries(60, handover_entries()))
     write_papers(directory)
     return directory
 
@@ -67,7 +69,8 @@ def test_other_keys_with_all_documents_signed_anew_fail(evidence: Path) -> None:
     for role in ("SC", "BC"):
         signed = release(role, FORGED[role].seed)
         put(evidence, f"release-{role}.dsse.json", signed)
-    assert failures(evidence) == {"foreign-key", "signature", "mandate-incomplete"}
+    faults = {"foreign-key", "signature", "mandate-incomplete"}
+    assert failures(evidence) == faults | {"unchecked"}  # none of those filed is here
 
 
 def test_a_login_key_signs_nothing(evidence: Path) -> None:
@@ -113,7 +116,8 @@ def test_an_operators_signature_is_no_approval(evidence: Path) -> None:
     put(evidence, "officers.json", officers_file({**OFFICERS, "SR": OPERATOR}))
     assert failures(evidence) == set()
     put(evidence, "approval-SO.dsse.json", approval("SO", OPERATOR.seed))
-    assert failures(evidence) == {"wrong-role", "mandate-incomplete"}
+    faults = {"wrong-role", "mandate-incomplete", "paper-missing"}
+    assert failures(evidence) == faults
 
 
 def test_another_plan_fails_even_with_approvals_of_its_hash(evidence: Path) -> None:
@@ -124,7 +128,8 @@ def test_another_plan_fails_even_with_approvals_of_its_hash(evidence: Path) -> N
     for role in OFFICERS:
         signed = approval(role, plan_hash=plan_hash(other))
         put(evidence, f"approval-{role}.dsse.json", signed)
-    assert failures(evidence) == {"plan-differs", "unlodged", "mandate-incomplete"}
+    faults = {"plan-differs", "unlodged", "mandate-incomplete", "paper-missing"}
+    assert failures(evidence) == faults
     put(evidence, "plan.json", b"{}")
     assert "plan-differs" in failures(evidence)
 
@@ -152,14 +157,15 @@ def test_an_altered_decision_fails(evidence: Path, changed: dict[str, Any]) -> N
 @pytest.mark.parametrize("name", [*(f"approval-{r}" for r in OFFICERS), "release-BC"])
 def test_a_missing_approval_or_release_is_noticed(evidence: Path, name: str) -> None:
     (evidence / "handover" / f"{name}.dsse.json").unlink()
-    assert failures(evidence) == {"mandate-incomplete"}
+    assert failures(evidence) == {"mandate-incomplete", "paper-missing"}
 
 
 def test_a_missing_plan_hides_no_missing_approval(evidence: Path) -> None:
     (evidence / "handover/plan.json").unlink()
     assert failures(evidence) == {"unchecked"}
     (evidence / "handover/approval-SO.dsse.json").unlink()
-    assert failures(evidence) == {"unchecked", "mandate-incomplete"}
+    faults = {"unchecked", "mandate-incomplete", "paper-missing"}
+    assert failures(evidence) == faults
 
 
 def test_a_missing_decision_is_noticed(evidence: Path) -> None:
@@ -169,7 +175,10 @@ def test_a_missing_decision_is_noticed(evidence: Path) -> None:
 
 
 def test_a_key_revoked_before_the_mandate_completes_none(tmp_path: Path) -> None:
-    write_log(tmp_path, honest_entries(40, custody_entries(revoked="SO")))
+    write_log(
+        tmp_path,
+        honest_entries(60, [*custody_entries(revoked="SO"), *filing_entries()]),
+    )
     write_papers(tmp_path)
     assert failures(tmp_path) == {"mandate-incomplete"}
 

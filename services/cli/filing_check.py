@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether the papers are all those, and only those, that the log says were filed.
+
+The log names each filed document by its digest. Pure: reads no file and no clock.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from contracts.custody.document import digest
+from contracts.events.envelope import canonical_json
+from services.cli.custody_ledger import Filed, Ledger
+
+_PAPERS = "handover"
+
+
+class FilingFinding(NamedTuple):
+    """A paper that is missing or was never filed.
+
+    `rule` is `paper-missing`, `unfiled` or, where a handover has no papers at all,
+    `unchecked`; `leaf` is the index of the filing.
+    """
+
+    rule: str
+    file: str
+    detail: str
+    leaf: int | None = None
+
+
+def document_digest(envelope: bytes) -> str | None:
+    """Return the digest by which transfer files an envelope; None where it is no JSON.
+
+    `sha256:` of its canonical JSON, so spaces and line ends of a copy do not count.
+    """
+    try:
+        return digest(canonical_json(json.loads(envelope)))
+    except (ValueError, RecursionError):
+        return None
+
+
+class FilingCheck:
+    """Takes the documents one by one, then tells which did not come."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._filed = {
+            filed.document.digest
+            for entries in ledger.handovers.values()
+            for filed in entries.filed
+        }
+        self._here: set[str] = set()
+        self.found: list[FilingFinding] = []
+
+    @property
+    def matched(self) -> int:
+        """How many different documents are here as they were filed."""
+        return len(self._here)
+
+    def take(self, file: str, envelope: bytes, *, refused: bool) -> None:
+        """Take a document.
+
+        Args:
+            file: Where it lies.
+            envelope: Its bytes.
+            refused: Whether it has a finding already; a second one would say no more.
+        """
+        named = document_digest(envelope)
+        if named is not None and named in self._filed:
+            self._here.add(named)
+        elif not refused:
+            detail = "the log knows no filing of this document"
+            self.found.append(FilingFinding("unfiled", file, detail))
+
+    def finish(self) -> Sequence[FilingFinding]:
+        """Return all findings, those on missing papers included."""
+        for handover, entries in sorted(self._ledger.handovers.items()):
+            self.found.extend(self._missing(handover, entries.filed))
+        return self.found
+
+    def _missing(
+        self, handover: str, filed: Sequence[Filed]
+    ) -> Iterator[FilingFinding]:
+        due = {one.document.digest for one in filed}
+        if due and not due & self._here:
+            detail = f"none of the {len(due)} papers filed in handover {handover}"
+            yield FilingFinding("unchecked", _PAPERS, f"{detail} is here")
+            return
+        for leaf, document in filed:
+            if document.digest not in self._here:
+                what = f"{document.kind} of {document.role} in handover {handover}"
+                detail = f"the log says that it was filed: {what}"
+                yield FilingFinding("paper-missing", _PAPERS, detail, leaf)
