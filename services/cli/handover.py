@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-from rich.console import Console
-from rich.markup import escape
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-from rich.table import Column, Table
+from rich.text import Text
 
 from services.chassis.clock import SystemClock
 from services.cli.help_pages import as_it_stands, command_group
@@ -30,22 +29,36 @@ from services.cli.token import OfficerLogin, read_officer
 
 app = command_group("See handovers and follow them.")
 
-EPILOG = as_it_stands(
-    """
+_OFFICER: Final = "--officer .keyturn-keys/officers/sc.json"
+LIST_EPILOG = as_it_stands(
+    f"""
 Examples, after make run:
-  keyturn handover list --officer .keyturn-keys/officers/sc.json
-  keyturn handover show ID --officer .keyturn-keys/officers/sc.json
+  keyturn handover list {_OFFICER}
+  keyturn handover list --state approval {_OFFICER}
+"""
+)
+SHOW_EPILOG = as_it_stands(
+    f"""
+Example, after make run:
+  keyturn handover show ID {_OFFICER}
+"""
+)
+WATCH_EPILOG = as_it_stands(
+    f"""
+Example, after make run:
+  keyturn handover watch ID {_OFFICER}
 """
 )
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="The handover's id.")]
+_BAR_COLUMNS: Final = 24
 _SHOWN: Final = (
     *("id", "state", "seller", "buyer", "deal_type", "path", "plan_hash", "as_of"),
     *("decision_root", "waiting_for", "signed", "fault", "gates_not_built"),
 )
 
 
-@app.command("list", epilog=EPILOG)
+@app.command("list", epilog=LIST_EPILOG)
 def list_handovers(
     officer: Officer,
     vault: Vault = VAULT,
@@ -85,7 +98,7 @@ def listed(items: Iterable[Mapping[str, Any]]) -> Iterator[str]:
         yield "  ".join(cells).rstrip()
 
 
-@app.command(epilog=EPILOG)
+@app.command(epilog=SHOW_EPILOG)
 def show(
     handover: Id,
     officer: Officer,
@@ -102,17 +115,25 @@ def show(
     if as_json:
         typer.echo(json.dumps(found))
         return
-    table = Table(Column(no_wrap=True), Column(overflow="fold"), show_header=False)
+    for line in told(found):
+        typer.echo(line)
+
+
+def told(found: Mapping[str, Any]) -> Iterator[str]:
+    """Lay a handover out, one member a line: what is copied from it is whole."""
+    members: dict[str, str] = {}
     for name in _SHOWN:
         value = found[name]
         text = ", ".join(value) if isinstance(value, list) else str(value or "-")
-        table.add_row(name, escape(visible(text)))
-    table.add_row("progress", escape(progress_text(found["progress"])))
-    table.add_row("transferred", escape(transferred_text(found)))
-    Console().print(table)
+        members[name] = visible(text or "-")
+    members["progress"] = progress_text(found["progress"])
+    members["transferred"] = transferred_text(found)
+    width = max(map(len, members))
+    for name, text in members.items():
+        yield f"{name.ljust(width)}  {text}"
 
 
-@app.command(epilog=EPILOG)
+@app.command(epilog=WATCH_EPILOG)
 def watch(
     handover: Id,
     officer: Officer,
@@ -147,19 +168,29 @@ def followed(api: Api, path: str) -> Iterator[Mapping[str, Any]]:
                     yield one
 
 
+class _Bar(Progress):
+    """A bar of one task; its sentence stands below, where it has room."""
+
+    def get_renderables(self) -> Iterator[RenderableType]:
+        yield self.make_tasks_table(self.tasks)
+        for task in self.tasks:
+            yield Text(task.fields["rest"], overflow="fold")
+
+
 def draw(seen: Iterable[Mapping[str, Any]], console: Console) -> None:
-    """Draw a bar of executed batches, and the state beside it."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TextColumn("{task.fields[rest]}"), console=console) as bar:
+    """Draw the state and a bar of executed batches, and below how far they are."""
+    state = TextColumn("{task.description}", markup=False)
+    columns = (state, BarColumn(_BAR_COLUMNS), MofNCompleteColumn())
+    with _Bar(*columns, console=console) as bar:
         task = bar.add_task("", total=None, rest="")
         for one in seen:
             progress = one["progress"]
             bar.update(
                 task,
-                description=escape(visible(one["state"])),
+                description=visible(one["state"]),
                 total=progress["batches"] or None,
                 completed=progress["executed"],
-                rest=escape(progress_text(progress)),
+                rest=progress_text(progress),
             )
 
 

@@ -30,18 +30,28 @@ from services.cli.papers import (
 )
 from services.cli.pinning import pin_path
 from services.cli.screen_text import visible
+from services.cli.signing_turn import APPROVAL, RELEASE, require_turn
 from services.cli.token import OfficerLogin, read_officer
 
-EPILOG = as_it_stands(
+_HASHED = """
+Every hash is computed anew before you are shown what you sign. Whether it is yours to
+sign now is asked before you are. The log's key is needed once; what was seen is then
+kept beside the key file (FILE.pin), and a log that later contradicts it ends the
+command with 4: never sign then.
+"""
+APPROVAL_EPILOG = as_it_stands(
     """
 Example:
   keyturn sign approval --officer sc.json --handover ID --log-key log.vkey
 """,
+    _HASHED,
+)
+RELEASE_EPILOG = as_it_stands(
     """
-Every hash is computed anew before you are shown what you sign. The log's key is needed
-once; what was seen is then kept beside the key file (FILE.pin), and a log that later
-contradicts it ends the command with 4: never sign then.
+Example:
+  keyturn sign release --officer sc.json --handover ID --log-key log.vkey
 """,
+    _HASHED,
 )
 STATEMENT_EPILOG = as_it_stands(
     """
@@ -111,7 +121,7 @@ def hand_in(desk: Desk, handover: str, paper: Paper) -> dict[str, Any]:
     return after
 
 
-@app.command(epilog=EPILOG)
+@app.command(epilog=APPROVAL_EPILOG)
 def approval(
     *,
     officer: Officer,
@@ -130,10 +140,11 @@ def approval(
     """
     with errors_shown(as_json=as_json):
         desk = open_desk(officer, vault, transfer, audit, log_key)
+        require_turn(desk, handover, APPROVAL)
         _sign(desk, handover, approval_paper, out, yes=yes, as_json=as_json)
 
 
-@app.command(epilog=EPILOG)
+@app.command(epilog=RELEASE_EPILOG)
 def release(
     *,
     officer: Officer,
@@ -152,6 +163,7 @@ def release(
     """
     with errors_shown(as_json=as_json):
         desk = open_desk(officer, vault, transfer, audit, log_key)
+        require_turn(desk, handover, RELEASE)
         _sign(desk, handover, release_paper, out, yes=yes, as_json=as_json)
 
 
@@ -188,6 +200,7 @@ def statement(
     with errors_shown(as_json=as_json):
         desk = open_desk(officer, vault, transfer, audit, log_key)
         said = {} if body is None else _body(body)
+        require_turn(desk, handover, kind.value)
 
         def prepare(at: Desk, which: str) -> Paper:
             return statement_paper(at, which, kind, said)

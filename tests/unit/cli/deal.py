@@ -92,6 +92,14 @@ class Deal:
             "path": "separate_consent",
             "plan_hash": plan_hash(self.plan),
             "waiting_for": ["SC"],
+            "signed": ["approve:SO"],
+            "to_sign": [
+                {
+                    "event": "approve",
+                    "kind": "approval",
+                    "roles": ["BC", "BO", "SC"],
+                }
+            ],
         }
         summary = summarise(rows(), SECRET)
         self.decided = {

@@ -5,16 +5,19 @@ from __future__ import annotations
 
 import io
 import json
+from typing import Any
 
 import httpx
 import pytest
 from rich.console import Console
 
 from services.cli.handover import (
+    _SHOWN,
     draw,
     followed,
     listed,
     progress_text,
+    told,
     transferred_text,
 )
 from services.cli.http import Api, Refused
@@ -77,6 +80,34 @@ def test_a_stream_gives_each_event_and_draws_a_bar() -> None:
     draw(events, Console(file=out, force_terminal=True, width=120))
     assert "executing" in out.getvalue()
     assert "3/4" in out.getvalue()
+
+
+def test_a_bar_cuts_nothing_in_eighty_columns() -> None:
+    progress = {**PROGRESS, "batches": 12_345, "executed": 12_344}
+    out = io.StringIO()
+    seen = [{"state": "seller_restricted", "progress": progress}]
+    draw(seen, Console(file=out, force_terminal=False, width=80))
+    text = out.getvalue()
+    assert "…" not in text
+    assert all(len(line) <= 80 for line in text.splitlines())
+    whole = " ".join(text.split())
+    assert whole.startswith("seller_restricted ")
+    assert f"12344/12345 {progress_text(progress)}" in whole
+
+
+def test_a_handover_is_shown_with_its_hashes_whole() -> None:
+    found: dict[str, Any] = dict.fromkeys(_SHOWN, "x")
+    hashed = "sha256:" + "0123456789abcdef" * 4
+    found |= {"plan_hash": hashed, "waiting_for": [], "signed": ["a", "b"]}
+    found |= {"seller": "evil\x1b[2J", "decision_root": None}
+    found |= {"progress": PROGRESS, "transferred": None}
+    lines = list(told(found))
+    assert f"plan_hash        {hashed}" in lines
+    assert "waiting_for      -" in lines
+    assert "signed           a, b" in lines
+    assert "decision_root    -" in lines
+    assert "seller           evil<U+001B>[2J" in lines
+    assert len(lines) == len(_SHOWN) + 2
 
 
 CLOSED = 'event: closed\ndata: {"code": "token-expired"}\n\n'

@@ -55,6 +55,21 @@ def test_a_page_of_the_command_line_cuts_nothing(
         assert " ".join(option.help.split()) in page
 
 
+@pytest.mark.parametrize(
+    "path",
+    [path for path, of in ALL.items() if not hasattr(of, "commands")],
+    ids=" ".join,
+)
+def test_an_example_is_of_the_command_it_stands_under(path: tuple[str, ...]) -> None:
+    page = CliRunner().invoke(app, [*path, "--help"]).output
+    lines = (line.strip() for line in page.splitlines())
+    examples = [line for line in lines if line.startswith("keyturn ")]
+    for line in examples:
+        assert line.startswith(" ".join(("keyturn", *path)))
+    if path[0] in {"sign", "handover", "verify"}:
+        assert examples
+
+
 def pages(parser: Any) -> Iterator[Any]:
     yield parser
     for action in parser._actions:
