@@ -5,14 +5,18 @@ The log names each filed document by its digest. Pure: reads no file and no cloc
 """
 
 import json
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, NamedTuple
 
+from contracts import base64text
 from contracts.custody.document import digest
+from contracts.custody.signing import APPROVAL_TYPE, RELEASE_TYPE
 from contracts.events.envelope import canonical_json
+from contracts.events.transfer import DocumentFiled
 from services.cli.custody_ledger import Filed, Ledger
 
-_PAPERS = "handover"
+_PAPERS: Final = "handover"
+_KINDS: Final[Mapping[str, str]] = {APPROVAL_TYPE: "approval", RELEASE_TYPE: "release"}
 
 
 class FilingFinding(NamedTuple):
@@ -39,16 +43,32 @@ def document_digest(envelope: bytes) -> str | None:
         return None
 
 
+def filed_as(document: DocumentFiled, envelope: bytes) -> bool:
+    """Whether an envelope is of the handover, kind, role and key that the log says.
+
+    Checks no signature. A release names no role: who may sign one is another rule.
+    """
+    try:
+        outer = json.loads(envelope)
+        said = json.loads(base64text.decode(outer["payload"]))
+        kind = _KINDS.get(outer["payloadType"]) or said["kind"]
+        role = said.get("role", document.role)
+        told = (said["handover"], kind, role, outer["signatures"][0]["keyid"])
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError):
+        return False
+    due = (document.handover, document.kind, document.role, document.key_id)
+    return bool(told == due)
+
+
 class FilingCheck:
     """Takes the documents one by one, then tells which did not come."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._filed = {
-            filed.document.digest
-            for entries in ledger.handovers.values()
-            for filed in entries.filed
-        }
+        self._filed: dict[str, list[DocumentFiled]] = {}
+        for entries in ledger.handovers.values():
+            for _leaf, document in entries.filed:
+                self._filed.setdefault(document.digest, []).append(document)
         self._here: set[str] = set()
         self.found: list[FilingFinding] = []
 
@@ -66,11 +86,15 @@ class FilingCheck:
             refused: Whether it has a finding already; a second one would say no more.
         """
         named = document_digest(envelope)
-        if named is not None and named in self._filed:
+        filings = [] if named is None else self._filed.get(named, [])
+        if named is not None and filings:
             self._here.add(named)
-        elif not refused:
-            detail = "the log knows no filing of this document"
-            self.found.append(FilingFinding("unfiled", file, detail))
+        if refused or (filings and all(filed_as(one, envelope) for one in filings)):
+            return
+        detail = "the log knows no filing of this document"
+        if filings:
+            detail = "the log filed it as of another handover, kind, role or key"
+        self.found.append(FilingFinding("unfiled", file, detail))
 
     def finish(self) -> Sequence[FilingFinding]:
         """Return all findings, those on missing papers included."""

@@ -130,15 +130,19 @@ def steps() -> list[HandoverAdvanced]:
     return [*made, made[-1].model_copy(update=turned)]
 
 
-def filing_entries(*, cancelled: bool = False) -> list[bytes]:
+def filing_entries(*, cancelled: bool = False, **said: str) -> list[bytes]:
     """Return transfer's entries of the handover, on one lane.
 
-    With `cancelled`, a document of another handover is filed before.
+    With `cancelled`, a document of another handover is filed before. With members in
+    `said`, the first approval is filed once more, with these members.
     """
     lane = Lane("e", "w1/papers", "transfer")
     entries = [lane.open()]
     if cancelled:
         entries.append(lane.write(_filed("approval-SO", cancelled_approval()).draft()))
+    if said:
+        again = _filed("approval-SO", documents()["approval-SO"])
+        entries.append(lane.write(again.model_copy(update=said).draft()))
     papers = iter(documents().items())
     for step in steps():
         if step.document is not None:

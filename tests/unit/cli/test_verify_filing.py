@@ -106,6 +106,26 @@ def test_a_filed_paper_of_the_other_handover_counts_for_it(evidence: Path) -> No
     assert rules(evidence) == [("unlodged", "handover/cancelled.dsse.json")]
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"kind": "receipt"},
+        {"role": "BC"},
+        {"key_id": OFFICERS["BC"].key_id},
+        {"handover": CANCELLED},
+    ],
+    ids="".join,
+)
+def test_a_paper_filed_as_something_else_is_named(
+    tmp_path: Path, said: dict[str, str]
+) -> None:
+    """Whoever runs transfer may log a receipt, and name the digest of an approval."""
+    entries = [*custody_entries(), *filing_entries(**said)]
+    write_log(tmp_path, honest_entries(60, entries))
+    write_papers(tmp_path)
+    assert rules(tmp_path) == [("unfiled", "handover/approval-SO.dsse.json")]
+
+
 def test_a_paper_may_be_laid_out_otherwise_than_it_was_filed(evidence: Path) -> None:
     path = evidence / "handover/approval-SO.dsse.json"
     path.write_text(json.dumps(json.loads(path.read_bytes()), indent=2))
