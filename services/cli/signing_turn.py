@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from contracts.custody.officers import Role
+from contracts.custody.statement import StatementKind
 from services.cli.http import CliError
 from services.cli.papers import Desk, handover_of, role_of
 from services.cli.screen_text import visible
@@ -39,7 +40,7 @@ def require_turn(desk: Desk, handover: str, kind: str) -> None:
     role = role_of(desk.officer, shown)
     due = next((item for item in shown["to_sign"] if item["kind"] == kind), None)
     said = kind.replace("_", " ")
-    if due is None:
+    if due is None or due["subject"] is None:
         raise NotToSign(f"{_not_due(kind, said, shown)}; {_where(shown)}")
     if role.value in due["roles"]:
         return
@@ -54,6 +55,8 @@ def require_turn(desk: Desk, handover: str, kind: str) -> None:
 def _not_due(kind: str, said: str, shown: Mapping[str, Any]) -> str:
     if kind == APPROVAL and shown["plan_hash"] is None:
         return "there is no plan to approve yet"
+    if kind == StatementKind.SCOPE and shown["state"] == "scoping":
+        return "there is no scope to agree to yet"
     return f"no {said} is to be signed now"
 
 

@@ -97,6 +97,7 @@ class Deal:
                 {
                     "event": "approve",
                     "kind": "approval",
+                    "subject": plan_hash(self.plan),
                     "roles": ["BC", "BO", "SC"],
                 }
             ],

@@ -38,7 +38,7 @@ def test_whose_turn_it_is_may_sign(deal: Deal, tmp_path: Path) -> None:
 def test_another_role_is_told_who_signs(deal: Deal, tmp_path: Path) -> None:
     said = refused(deal, tmp_path, "approval", "operator", "seller-co")
     assert said == "your role is SR; the approval is signed by BC, BO, SC, SO"
-    due = {"event": "pass", "kind": "audit_report", "roles": ["PR"]}
+    due = {"event": "pass", "kind": "audit_report", "subject": "x", "roles": ["PR"]}
     deal.shown |= {"to_sign": [due], "signed": []}
     said = refused(deal, tmp_path, "audit_report", "owner", "seller-co")
     assert said == "your role is SO; the audit report is signed by PR"
@@ -57,6 +57,15 @@ def test_without_a_plan_there_is_nothing_to_approve(deal: Deal, tmp_path: Path) 
         "there is no plan to approve yet; the handover is in state planning and "
         "waits for BC, SR"
     )
+
+
+def test_without_a_scope_there_is_nothing_to_agree_to(
+    deal: Deal, tmp_path: Path
+) -> None:
+    due = {"event": "agree", "kind": "scope", "subject": None, "roles": ["BO", "SO"]}
+    deal.shown |= {"plan_hash": None, "state": "scoping", "to_sign": [due]}
+    said = refused(deal, tmp_path, "scope", "owner", "seller-co")
+    assert said.startswith("there is no scope to agree to yet; the handover is in")
 
 
 def test_a_document_that_is_not_due_is_not_asked_for(
@@ -93,7 +102,7 @@ def test_the_command_refuses_before_it_asks(
     monkeypatch.setattr(sign, "open_desk", desk)
     due = [("approve", "approval", "SC"), ("release", "release", "SC")]
     deal.shown["to_sign"] = [
-        {"event": event, "kind": kind, "roles": [who]}
+        {"event": event, "kind": kind, "subject": "x", "roles": [who]}
         for event, kind, who in (*due, ("pass", "opinion", "PR"))
     ]
     args = ["sign", *words, "--officer", "x", "--handover", HANDOVER]
