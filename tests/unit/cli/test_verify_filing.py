@@ -250,11 +250,14 @@ def test_an_honest_proof_holds_under_any_of_the_logs_checkpoints(
 def test_a_proof_that_proves_nothing_is_named(evidence: Path) -> None:
     honest = proof_of(evidence, 40)
     stranger = NoteSigner(ORIGIN, bytes(32))
-    cut = honest.replace(b"index 40", b"index 41")
+    other = honest.replace(b"index 40", b"index 41")
+    proof = TlogProof.parse(honest)
+    bent = TlogProof(40, (bytes(32), *proof.hashes[1:]), proof.checkpoint)
     wrong = [
         b"garbage",
         b"",
-        cut,
+        other,
+        bent.encode(),
         honest + b"x",
         proof_of(evidence, 40, stranger),
         proof_of(evidence, 41),  # a true proof, of another entry than its name says
