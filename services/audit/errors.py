@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from contracts import problems
-from contracts.problems import Problem
+from contracts.problems import Fault, Problem
 
 
 class AuditError(Exception):
@@ -31,6 +32,19 @@ class EventNotFound(AuditError):  # noqa: N818
     """No such event under the published checkpoint, or not the caller's to see."""
 
     problem = problems.NOT_FOUND
+
+
+class LeafNotFound(EventNotFound):
+    """A lane has no such event: absent, foreign or not integrated yet, all alike."""
+
+    faults: Sequence[Fault] = (
+        Fault(
+            "/seq",
+            "no_event",
+            "is no event of yours; one just committed appears within seconds",
+            "path",
+        ),
+    )
 
 
 class SourcesMalformed(AuditError):  # noqa: N818

@@ -18,7 +18,7 @@ from contracts.log.checkpoint import Checkpoint, open_checkpoint
 from contracts.log.proof import TlogProof
 from contracts.log.tiles import inclusion_from_tiles, tile_path
 from contracts.scopes import Scope
-from services.audit.errors import EventNotFound
+from services.audit.errors import EventNotFound, LeafNotFound
 from services.audit.log import store
 from services.audit.log.files import CHECKPOINT, FileMissing
 from services.audit.log.operations import PLATFORM, Batch, Log
@@ -122,11 +122,11 @@ class LogReadings:
         """Return the published leaf of a lane's event.
 
         Raises:
-            EventNotFound: None, or no checkpoint covers it yet.
+            LeafNotFound: None, or no checkpoint covers it yet.
         """
         found = await self._log.journal.read(lambda c: store.leaf_at(c, lane, seq))
         if found is None or found[0] >= self.size:
-            raise EventNotFound("no such event under the published checkpoint")
+            raise LeafNotFound("no such event under the published checkpoint")
         return Leaf(*found)
 
     def published(self) -> Published:

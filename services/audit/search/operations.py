@@ -18,8 +18,8 @@ from typing import Final
 
 from contracts import problems
 from contracts.log.proof import TlogProof
-from contracts.problems import Refusal
-from services.audit.errors import EventNotFound
+from contracts.problems import Fault, Refusal
+from services.audit.errors import LeafNotFound
 from services.audit.log.reading import Leaf, LogReadings, sees_all
 from services.audit.search import store
 from services.audit.search.projection import Projection
@@ -31,6 +31,7 @@ from services.chassis.lanes import EventRef
 FRESH_SECONDS: Final = 2.0  # a search waits so long for what is published already
 LOOK_SECONDS: Final = 0.25  # how often a stream looks for new leaves
 STREAM_PAGE: Final = 200
+OLDEST, NEWEST = "leaf", "newest"  # a cursor belongs to its order
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Found:
     """A page of a search.
 
     Attributes:
-        leaves: In log order.
+        leaves: In log order, or the newest first.
         following: The cursor of the next page; None at the end.
         size: How many leaves were searched: the answer is complete up to there.
         event: The search's own event.
@@ -63,22 +64,43 @@ class Searches:
         self._projection = projection
 
     async def find(
-        self, principal: Principal, wanted: Wanted, cursor: str | None, limit: int
+        self,
+        principal: Principal,
+        wanted: Wanted,
+        cursor: str | None,
+        limit: int,
+        *,
+        newest: bool = False,
     ) -> Found:
         """Return a page of the events that the caller looks for and may see.
 
+        Args:
+            principal: The caller.
+            wanted: What is looked for.
+            cursor: `following` of the page before, in the same order.
+            limit: Most events of a page.
+            newest: Whether the newest come first.
+
         Raises:
-            Refusal: `cursor-invalid`.
+            Refusal: `cursor-invalid`, or `validation`: the log tells this caller
+                nothing at all of the other party asked for.
             DatabaseError: The trace could not be written; nothing is shown.
         """
-        first = _position(cursor)
+        kind = NEWEST if newest else OLDEST
+        position = None if cursor is None else _position(cursor, kind)
         size = await self._projection.reached(self._log.size, FRESH_SECONDS)
-        indexes = await self._projection.database.read(
-            lambda c: store.find(c, wanted, first, size, limit + 1)
-        )
-        following = _cursor(indexes[limit]) if len(indexes) > limit else None
+        first, end = position or 0, size
+        if newest and position is not None:
+            first, end = 0, min(size, position + 1)
+        find = partial(store.find, wanted=wanted, first=first, end=end, limit=limit + 1)
+        indexes = await self._projection.database.read(partial(find, newest=newest))
+        if not indexes:
+            await self._require_heard_of(wanted, size)
+        following = _cursor(indexes[limit], kind) if len(indexes) > limit else None
         page = indexes[:limit]
         leaves = await self._log.leaves(page)
+        if newest:
+            leaves.reverse()
         event = await self._log.trace(principal, _filters(wanted), len(leaves))
         return Found(leaves, following, size, event)
 
@@ -88,7 +110,7 @@ class Searches:
         """Return one event and the event of its reading.
 
         Raises:
-            EventNotFound: No such event, or not the caller's to see.
+            LeafNotFound: No such event, or not the caller's to see.
             DatabaseError: The trace could not be written; nothing is shown.
         """
         leaf = await self._visible(principal, lane, seq)
@@ -98,12 +120,12 @@ class Searches:
         """Return the proof that the log holds an event; it shows hashes only.
 
         Raises:
-            EventNotFound: No such event, or not the caller's to see.
+            LeafNotFound: No such event, or not the caller's to see.
         """
         leaf = await self._visible(principal, lane, seq)
         published = self._log.published()
         if leaf.index >= published.checkpoint.size:
-            raise EventNotFound("no checkpoint covers the event yet")
+            raise LeafNotFound("no checkpoint covers the event yet")
         return await asyncio.to_thread(self._log.proof, leaf.index, published)
 
     async def begin(self, principal: Principal, start: int | None) -> int:
@@ -149,11 +171,22 @@ class Searches:
             # A full page may have more behind it; else all below `size` was seen.
             first = indexes[-1] + 1 if len(indexes) == STREAM_PAGE else size
 
+    async def _require_heard_of(self, wanted: Wanted, size: int) -> None:
+        """Refuse a party of which the caller sees no event: foreign, or a slip."""
+        if wanted.party in {"", wanted.sees}:
+            return
+        any_ = Wanted(sees=wanted.sees, party=wanted.party)
+        find = partial(store.find, wanted=any_, first=0, end=size, limit=1)
+        if not await self._projection.database.read(find):
+            text = "is no party of any event that you may see"
+            fault = Fault("/party", "unknown_party", text, "query")
+            raise Refusal(problems.VALIDATION, faults=[fault])
+
     async def _visible(self, principal: Principal, lane: str, seq: int) -> Leaf:
         leaf = await self._log.leaf(lane, seq)
         party = sees(principal)
         if party and party not in terms_of(leaf.event).parties:
-            raise EventNotFound("not the caller's to see")
+            raise LeafNotFound("not the caller's to see")
         return leaf
 
 
@@ -171,20 +204,18 @@ def _filters(wanted: Wanted) -> list[str]:
     return [name for name, value in used.items() if value]
 
 
-def _cursor(index: int) -> str:
-    return base64.urlsafe_b64encode(f"leaf:{index}".encode()).rstrip(b"=").decode()
+def _cursor(index: int, kind: str) -> str:
+    return base64.urlsafe_b64encode(f"{kind}:{index}".encode()).rstrip(b"=").decode()
 
 
-def _position(cursor: str | None) -> int:
-    if cursor is None:
-        return 0
+def _position(cursor: str, wanted: str) -> int:
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
         kind, _, digits = base64.urlsafe_b64decode(padded).decode().partition(":")
     except (binascii.Error, ValueError):
         raise Refusal(problems.CURSOR_INVALID) from None
-    if kind != "leaf" or not digits.isascii() or not digits.isdigit():
+    if kind != wanted or not digits.isascii() or not digits.isdigit():
         raise Refusal(problems.CURSOR_INVALID)
-    if len(digits) > 15 or _cursor(int(digits)) != cursor:
+    if len(digits) > 15 or _cursor(int(digits), kind) != cursor:
         raise Refusal(problems.CURSOR_INVALID)
     return int(digits)

@@ -23,6 +23,8 @@ from services.audit.search.schemas import (
     ExportBody,
     HandoverFilter,
     Lane,
+    Order,
+    OrderFilter,
     PartyFilter,
     Seq,
     Since,
@@ -37,10 +39,17 @@ from services.chassis.declared import Answers, answered, openapi_responses
 from services.chassis.streams import HOW_IT_ENDS, StreamLife
 
 _NAMED: Answers = {200: answered("Audit-Event")}
+_FRESH = (
+    "An event appears here within seconds of the answer that named it in "
+    "`Audit-Event`; until then it is not found."
+)
 TAR = "application/x-tar"
 PROOF = "text/plain; charset=utf-8"
 From = Annotated[int | None, Query(alias="from", ge=0, le=SAFE_INT), Digits]
 LastEventId = Annotated[int | None, Header(ge=0, le=SAFE_INT), Digits]
+PageCursor = Annotated[
+    Cursor, Query(description="`next_cursor` of the page before, in the same order.")
+]
 Reader = Annotated[Principal, require(Scope.AUDIT_EVENTS)]
 
 
@@ -58,7 +67,8 @@ def _add_search(api: StrictRouter, searches: Searches) -> None:
     @api.get(
         "/v1/events",
         responses={**_NAMED, **openapi_responses(problems.CURSOR_INVALID)},
-        summary="The caller's events, in log order",
+        summary="The caller's events, in log order or the newest first",
+        description=_FRESH,
     )
     async def find_events(  # noqa: PLR0913 - one argument for each filter
         *,
@@ -71,7 +81,8 @@ def _add_search(api: StrictRouter, searches: Searches) -> None:
         type: TypeFilter = None,  # noqa: A002 - the filter's name
         since: Since = None,
         until: Until = None,
-        cursor: Cursor | None = None,
+        order: OrderFilter = Order.ASC,
+        cursor: PageCursor | None = None,
         limit: Limit = 50,
     ) -> EventsOut:
         wanted = wanted_of(
@@ -84,13 +95,20 @@ def _add_search(api: StrictRouter, searches: Searches) -> None:
             since=since,
             until=until,
         )
-        found = await searches.find(principal, wanted, cursor, limit)
+        found = await searches.find(
+            principal, wanted, cursor, limit, newest=order is Order.DESC
+        )
         response.headers["Audit-Event"] = str(found.event)
         return EventsOut.of(found)
 
 
 def _add_events(api: StrictRouter, searches: Searches) -> None:
-    @api.get("/v1/events/{lane}/{seq}", responses=_NAMED, summary="One event")
+    @api.get(
+        "/v1/events/{lane}/{seq}",
+        responses=_NAMED,
+        summary="One event",
+        description=_FRESH,
+    )
     async def read_event(
         lane: Lane, seq: Seq, principal: Reader, response: Response
     ) -> EventOut:

@@ -5,33 +5,96 @@
 import base64
 import json
 from datetime import datetime
-from typing import Annotated, Any
+from enum import StrEnum
+from typing import Annotated, Any, Final
 
 from fastapi import Path, Query
-from pydantic import BaseModel
+from pydantic import AfterValidator, BaseModel, Field
+from pydantic_core import PydanticCustomError
 
+from contracts import problems
 from contracts.events.envelope import EventMalformed, parse
+from contracts.events.types import EVENT_TYPES
 from contracts.log.merkle import leaf_hash
+from contracts.problems import Fault, Refusal
 from services.audit.log.reading import Leaf
 from services.audit.search.operations import Found, sees
 from services.audit.search.store import Wanted
+from services.audit.search.terms import UNREADABLE
 from services.chassis.auth import Principal
 from services.chassis.body import MAX_INT, Body, Digits, Instant, Text
 from services.chassis.clock import milliseconds
 
 Lane = Annotated[str, Path(), Text(32, pattern=r"^[0-9a-f]{32}$")]
 Seq = Annotated[int, Path(ge=1, le=MAX_INT), Digits]
+#: What `type` may ask for. A slip would find nothing, and look like an answer.
+FINDABLE: Final = (*EVENT_TYPES, UNREADABLE)
+
+
+def _findable(type_: str) -> str:
+    if type_ not in FINDABLE:
+        raise PydanticCustomError(
+            "enum", "{expected}", {"expected": f"one of {', '.join(FINDABLE)}"}
+        )
+    return type_
+
+
+_Type = Annotated[
+    str, AfterValidator(_findable), Field(json_schema_extra={"enum": [*FINDABLE]})
+]
 HandoverFilter = Annotated[
     str | None,
-    Query(),
+    Query(description="Only events of this handover."),
     Text(36, pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"),
 ]
-AliasFilter = Annotated[str | None, Query(), Text(32, pattern=r"^[0-9a-f]{32}$")]
-ActorFilter = Annotated[str | None, Query(), Text(64, pattern=r"^[a-z0-9-]{1,64}$")]
-PartyFilter = Annotated[str | None, Query(), Text(64, pattern=r"^[a-z0-9-]{1,64}$")]
-Since = Annotated[Instant | None, Query(alias="from")]
-Until = Annotated[Instant | None, Query(alias="to")]
-TypeFilter = Annotated[str | None, Query(), Text(96, pattern=r"^[a-z0-9_.]{1,96}$")]
+AliasFilter = Annotated[
+    str | None,
+    Query(
+        description="Only events that name the record of this alias; "
+        "`POST /v1/aliases:resolve` of the vault tells a record's."
+    ),
+    Text(32, pattern=r"^[0-9a-f]{32}$"),
+]
+ActorFilter = Annotated[
+    str | None,
+    Query(description="Only what this actor did: a client's id, or an alias."),
+    Text(64, pattern=r"^[a-z0-9-]{1,64}$"),
+]
+PartyFilter = Annotated[
+    str | None,
+    Query(
+        description="Only events that concern this party; of another party's, a "
+        "party finds those that concern both. 422 if there is none at all."
+    ),
+    Text(64, pattern=r"^[a-z0-9-]{1,64}$"),
+]
+TypeFilter = Annotated[
+    _Type | None,
+    Query(
+        description="Only events of this type; `unreadable` finds what this version "
+        "cannot read."
+    ),
+]
+Since = Annotated[
+    Instant | None,
+    Query(alias="from", description="Only events of this time or later (RFC 3339)."),
+]
+Until = Annotated[
+    Instant | None,
+    Query(alias="to", description="Only events before this time (RFC 3339)."),
+]
+
+
+class Order(StrEnum):
+    """In which order events are found."""
+
+    ASC = "asc"
+    DESC = "desc"
+
+
+OrderFilter = Annotated[
+    Order, Query(description="`asc`: in log order; `desc`: the newest first.")
+]
 
 
 def wanted_of(
@@ -41,7 +104,14 @@ def wanted_of(
     until: datetime | None,
     **filters: str | None,
 ) -> Wanted:
-    """Return what a caller looks for, within what it may see."""
+    """Return what a caller looks for, within what it may see.
+
+    Raises:
+        Refusal: `validation`: no time is from `since` on and before `until`.
+    """
+    if since is not None and until is not None and until <= since:
+        fault = Fault("/to", "empty_interval", "must be after `from`", "query")
+        raise Refusal(problems.VALIDATION, faults=[fault])
     texts = {name: text or "" for name, text in filters.items()}
     return Wanted(
         sees=sees(principal),
@@ -89,7 +159,7 @@ class EventOut(BaseModel):
 
 
 class EventsOut(BaseModel):
-    """A page of events in log order, complete up to `size` leaves."""
+    """A page of events in the order asked for; `size` leaves were searched."""
 
     items: list[EventOut]
     next_cursor: str | None

@@ -89,14 +89,24 @@ def clear(tx: Tx) -> None:
 
 
 def find(
-    connection: Connection, wanted: Wanted, first: int, end: int, limit: int
+    connection: Connection,
+    wanted: Wanted,
+    first: int,
+    end: int,
+    limit: int,
+    *,
+    newest: bool = False,
 ) -> list[int]:
-    """Return up to `limit` indexes from `first` to below `end`, in log order."""
+    """Return up to `limit` indexes from `first` to below `end`, in log order.
+
+    With `newest` the last of them, backwards.
+    """
     statement, index = _joined(wanted)
     for condition in _conditions(wanted):
         statement = statement.where(condition)
+    order = index.desc() if newest else index
     rows = connection.execute(
-        statement.where(index >= first, index < end).order_by(index).limit(limit)
+        statement.where(index >= first, index < end).order_by(order).limit(limit)
     )
     return [row[0] for row in rows]
 

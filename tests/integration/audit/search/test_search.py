@@ -114,6 +114,69 @@ async def test_pages_give_each_event_once(library: Library) -> None:
     assert found == raws[1:4]
 
 
+async def test_the_newest_first_gives_the_same_events_backwards(
+    library: Library,
+) -> None:
+    _vault, raws, _transfer, _steps = await filled(library)
+    wanted = {"limit": "2", "type": "org.keyturn.record.read.v1", "order": "desc"}
+    first = await library.get("/v1/events", "seller", **wanted)
+    # What comes meanwhile is newer than the page and moves none of the rest.
+    later = Lane("c")
+    more = [later.open(), later.write(reading().draft("seller"))]
+    await library.add(later, more)
+    wanted["cursor"] = first.json()["next_cursor"]
+    second = await library.get("/v1/events", "seller", **wanted)
+    assert raws_of(first) + raws_of(second) == raws[3:0:-1]
+    assert second.json()["next_cursor"] is None
+    del wanted["cursor"]
+    assert raws_of(await library.get("/v1/events", "seller", **wanted))[0] == more[1]
+
+
+@pytest.mark.parametrize("order", ["asc", "desc"])
+async def test_a_cursor_belongs_to_its_order(library: Library, order: str) -> None:
+    await filled(library)
+    page = await library.get("/v1/events", "seller", limit="1", order=order)
+    other = {"asc": "desc", "desc": "asc"}[order]
+    wrong = {"cursor": page.json()["next_cursor"], "order": other}
+    answer = await library.get("/v1/events", "seller", **wrong)
+    assert (answer.status_code, answer.json()["code"]) == (400, "cursor-invalid")
+
+
+@pytest.mark.parametrize(
+    ("query", "place", "told"),
+    [
+        ({"type": "record.read"}, "/type", "org.keyturn.record.read.v1"),
+        (
+            {"from": "2026-11-24T10:00:01Z", "to": "2026-11-24T10:00:00Z"},
+            "/to",
+            "after `from`",
+        ),
+        ({"party": "byer"}, "/party", "no party of any event"),
+        ({"order": "newest"}, "/order", "'desc'"),
+    ],
+)
+async def test_a_filter_that_can_find_nothing_is_no_empty_answer(
+    library: Library, query: dict[str, str], place: str, told: str
+) -> None:
+    await filled(library)
+    for who in ("seller", "platform"):
+        answer = await library.get("/v1/events", who, **query)
+        assert answer.status_code == 422, answer.text
+        (fault,) = answer.json()["errors"]
+        assert (fault["in"], fault["pointer"]) == ("query", place)
+        assert told in fault["msg"]
+        assert "byer" not in answer.text
+
+
+async def test_a_foreign_party_is_as_one_that_does_not_exist(library: Library) -> None:
+    await filled(library)
+    foreign = await library.get("/v1/events", "stranger", party="buyer")
+    absent = await library.get("/v1/events", "stranger", party="nobody")
+    assert foreign.status_code == 422
+    assert foreign.json() | {"request_id": ""} == absent.json() | {"request_id": ""}
+    assert raws_of(await library.get("/v1/events", "stranger", party="stranger")) == []
+
+
 @pytest.mark.parametrize(
     "cursor", ["AAAA", "bGVhZjotMQ", "bGVhZjo5OTk5OTk5OTk5OTk5OTk5OQ", "x" * 500]
 )
@@ -172,6 +235,9 @@ async def test_anothers_event_is_as_if_it_were_not(library: Library) -> None:
     proof = await library.get(f"/v1/events/{vault.id}/5/proof", "seller")
     seen = {(a.status_code, a.json()["code"]) for a in (foreign, absent, proof)}
     assert seen == {(404, "not-found")}
+    told = [a.json()["errors"] for a in (foreign, absent, proof)]
+    assert told[0] == told[1] == told[2]
+    assert "appears within seconds" in told[0][0]["msg"]
 
 
 async def test_an_unreadable_leaf_is_the_installations_own_to_see(
