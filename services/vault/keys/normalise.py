@@ -18,7 +18,7 @@ from services.vault.errors import FieldUnparsable, PhoneUnparsable
 
 MAX_INDEXED_CHARACTERS: Final = 1_000
 METADATA_VERSION: Final = (
-    f"1 unicode-{unicodedata.unidata_version} phonenumbers-{phonenumbers.__version__} "
+    f"2 unicode-{unicodedata.unidata_version} phonenumbers-{phonenumbers.__version__} "
     f"email-validator-{email_validator_version}"
 )
 
@@ -55,11 +55,11 @@ def normalise_text(value: str, *, field: str) -> str:
 
 
 def normalise_email(value: str, *, field: str) -> str:
-    """Return an e-mail address with its domain in lower case.
+    """Return an e-mail address without case: `JANE@X.org` is found as `jane@x.org`.
 
-    NFKC and trimmed; the part before the `@` stays as it is, its case (RFC 5321 §2.4)
-    and its `+tag` too: whether `a+b@x.org` reaches `a@x.org` is x.org's business. No
-    look-up in the DNS.
+    NFKC and trimmed. RFC 5321 §2.4 leaves the case of the part before the `@` to its
+    host, and hosts ignore it (decision 0016); a `+tag` stays: whether `a+b@x.org`
+    reaches `a@x.org` is x.org's business. No look-up in the DNS.
 
     Raises:
         FieldUnparsable: not one address (RFC 5322, 6531), as `a b@x.org`.
@@ -112,9 +112,10 @@ def _parsed_email(text: str) -> str | None:
         address = validate_email(text, check_deliverability=False).normalized
     except EmailNotValidError:
         return None
-    # The domain comes back as Unicode in NFC; NFKC once more, so that a normal form
-    # is its own normal form.
-    return unicodedata.normalize("NFKC", address)
+    # The domain comes back as Unicode in NFC and in lower case, not folded: `faß.de` is
+    # not `fass.de`. NFKC once more, so that a normal form is its own normal form.
+    local, _, domain = address.rpartition("@")
+    return unicodedata.normalize("NFKC", f"{local.casefold()}@{domain}")
 
 
 def _parsed_phone(text: str, region: str | None) -> str | None:

@@ -22,13 +22,15 @@ from services.vault.keys.normalise import (
     ("written", "normal"),
     [
         ("a+b@x.org", "a+b@x.org"),
-        ("  Jane.Doe@Example.ORG\n", "Jane.Doe@example.org"),
+        ("  Jane.Doe@Example.ORG\n", "jane.doe@example.org"),
+        ("JANE@x.org", "jane@x.org"),
+        ("JÖRG@FAß.example", "jörg@faß.example"),
         ("ｊａｎｅ＠ｘ．ｏｒｇ", "jane@x.org"),  # full width, as typed in East Asia
         ("jörg@xn--bcher-kva.example", "jörg@bücher.example"),
         ("jo\u0308rg@bu\u0308cher.example", "jörg@bücher.example"),
     ],
 )
-def test_email_keeps_the_local_part_and_lowers_the_domain(
+def test_an_address_is_one_however_its_case_is_written(
     written: str, normal: str
 ) -> None:
     assert normalise_email(written, field="email") == normal
