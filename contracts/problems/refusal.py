@@ -41,6 +41,7 @@ class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not a failure
         faults: Every place that broke a rule.
         extra: Further members of the answer: ids, codes and counts, never input.
         retry_after: Seconds after which a repetition may succeed.
+        headers: Further headers of the answer, never input.
     """
 
     problem: Problem = INTERNAL
@@ -53,6 +54,7 @@ class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not a failure
         faults: Sequence[Fault] = (),
         extra: Mapping[str, ExtraValue] | None = None,
         retry_after: int | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         if problem is not None:
             self.problem = problem
@@ -61,3 +63,4 @@ class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not a failure
         self.faults = tuple(faults)
         self.extra = dict(extra or {})
         self.retry_after = retry_after
+        self.headers = dict(headers or {})

@@ -13,7 +13,7 @@ from contracts import problems
 from contracts.problems import Problem
 from services.chassis import declared
 from services.chassis.auth import SCHEME_NAME, TOKEN_PATH
-from services.chassis.body import StrictRoute
+from services.chassis.body import MERGE_PATCH, StrictRoute
 from services.chassis.settings import ServiceSettings
 
 PASTED_TOKEN: Final = "token"  # noqa: S105 - a scheme's name
@@ -112,6 +112,7 @@ def _document_operation(operation: dict[str, Any], route: StrictRoute) -> None:
         operation["security"].append({PASTED_TOKEN: []})
     if "requestBody" in operation:
         listed += _WITH_BODY
+        _document_media_types(operation, route.media_types)
     parameters = operation.get("parameters", [])
     if parameters or not route.takes_any_query:
         listed.append(problems.VALIDATION)
@@ -120,6 +121,16 @@ def _document_operation(operation: dict[str, Any], route: StrictRoute) -> None:
     if any(parameter["name"] == "limit" for parameter in parameters):
         listed.append(problems.LIMIT_OUT_OF_RANGE)
     operation["responses"] = _answers(operation["responses"], listed)
+
+
+def _document_media_types(operation: dict[str, Any], accepted: Sequence[str]) -> None:
+    """Name every media type that a route's own body is taken in."""
+    content = operation["requestBody"]["content"]
+    for media_type in accepted[1:]:
+        content[media_type] = content[accepted[0]]
+    if MERGE_PATCH in accepted:
+        row = declared.openapi_responses(problems.MEDIA_TYPE)[415]
+        operation["responses"]["415"] = {**row, **declared.answered("Accept-Patch")}
 
 
 def _answers(answers: dict[str, Any], listed: Sequence[Problem]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ Answers: TypeAlias = dict[int | str, dict[str, Any]]
 """The `responses` of a route."""
 
 _ANSWERED: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "Accept-Patch": ("The media types that are taken.", {"type": "string"}),
     "Audit-Event": (
         "Where the event that records this stands in the log; absent where none does.",
         {"type": "string"},

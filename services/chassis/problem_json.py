@@ -178,7 +178,9 @@ def refusal_response(error: Exception, scope: Mapping[str, Any]) -> Response | N
     if retry is None and problem.status in {429, 503}:
         retry = 1
     extra = getattr(error, "extra", None) or {}
-    headers = {} if retry is None else {"Retry-After": str(retry)}
+    headers = {**getattr(error, "headers", {})}
+    if retry is not None:
+        headers["Retry-After"] = str(retry)
     if EVENT_MEMBER in extra:
         headers["Audit-Event"] = str(extra[EVENT_MEMBER])
     return problem_response(

@@ -11,6 +11,7 @@ from services.chassis.body.decoding import (
 )
 from services.chassis.body.requests import (
     MAX_BODY_BYTES,
+    MERGE_PATCH,
     BeforeBody,
     BoundedRequest,
     PageRoute,
@@ -40,6 +41,7 @@ __all__ = [
     "MAX_DEPTH",
     "MAX_FORM_FIELDS",
     "MAX_INT",
+    "MERGE_PATCH",
     "MIN_INT",
     "SAFE_INT",
     "AnyOf",

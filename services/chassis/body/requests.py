@@ -6,7 +6,7 @@ It never answers: it raises `Refusal`, and problem_json maps that.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Sequence
 from email.message import Message
 from typing import Any, Protocol, runtime_checkable
 from urllib.parse import unquote_to_bytes
@@ -21,6 +21,8 @@ from contracts.problems import Fault, Refusal
 from services.chassis.body.decoding import decode, decode_form
 
 MAX_BODY_BYTES = 1_048_576
+JSON = "application/json"
+MERGE_PATCH = "application/merge-patch+json"  # RFC 7396 §4
 
 
 class BoundedRequest(Request):
@@ -47,19 +49,28 @@ class BoundedRequest(Request):
         return self._json
 
 
-def require_media_type(request: Request, accepted: Iterable[str]) -> None:
+def require_media_type(request: Request, accepted: Collection[str]) -> None:
     """Refuse a body whose media type is not one of `accepted`, or not in UTF-8.
 
     Raises:
-        Refusal: `media-type`.
+        Refusal: `media-type`; names those that are, of a PATCH in `Accept-Patch` too
+            (RFC 5789 §3.1).
     """
     values = request.headers.getlist("content-type")
     message = Message()
     message["content-type"] = values[0] if values else "-"
     charset = str(message.get_param("charset", "utf-8")).lower()
-    known = message.get_content_type() in set(accepted) and "/" in "".join(values)
+    known = message.get_content_type() in accepted and "/" in "".join(values)
     if len(values) != 1 or not known or charset not in {"utf-8", "utf8"}:
-        raise Refusal(problems.MEDIA_TYPE)
+        taken = sorted(accepted)
+        text = f"must be {' or '.join(taken)}, in UTF-8"
+        raise Refusal(
+            problems.MEDIA_TYPE,
+            faults=[Fault("/Content-Type", "media_type", text, "header")],
+            headers={"Accept-Patch": ", ".join(taken)}
+            if request.method == "PATCH"
+            else None,
+        )
 
 
 async def read_bytes(request: Request, *accepted: str) -> bytes:
@@ -100,17 +111,25 @@ class StrictRoute(APIRoute):
 
     Takes the query parameters it declares, each once, and no other. Reads the body
     once, within `max_body_size` bytes (1 MiB unless the route says otherwise), in the
-    media type the route declares and no other.
+    media type the route declares and no other; a PATCH takes JSON as merge patch too.
     """
 
     takes_any_query = False
+
+    @property
+    def media_types(self) -> Sequence[str]:
+        """The media types of the body that the route declares, the usual one first."""
+        if self.body_field is None:
+            return ()
+        declared = getattr(self.body_field.field_info, "media_type", None) or JSON
+        patches = declared == JSON and "PATCH" in (self.methods or ())
+        return (JSON, MERGE_PATCH) if patches else (declared,)
 
     def get_route_handler(self) -> Handler:
         """Return the handler that checks first and then does FastAPI's work."""
         inner = super().get_route_handler()
         limit = self.max_body_size or MAX_BODY_BYTES
-        field = self.body_field
-        media_type = getattr(field.field_info, "media_type", None) if field else None
+        accepted = self.media_types
         calls: list[Any] = [d.call for d in self.dependant.dependencies]
         guards = [call for call in calls if isinstance(call, BeforeBody)]
         query = None if self.takes_any_query else _query_names(self)
@@ -123,8 +142,8 @@ class StrictRoute(APIRoute):
                 await guard.before_body(bounded)
             if query is not None:
                 _check_query(request, query)
-            if field is not None:
-                require_media_type(bounded, (media_type or "application/json",))
+            if accepted:
+                require_media_type(bounded, accepted)
                 # Decoded here, because FastAPI would turn a refusal into its own 400.
                 await bounded.json()
             return await inner(bounded)

@@ -18,6 +18,7 @@ from services.chassis.idempotency import Stored
 from services.chassis.lanes import EventRef
 from services.vault.custody import EtagStale, HistoryRow
 from services.vault.records import places
+from services.vault.records.errors import EtagInvalid
 from services.vault.records.items import BatchItem, BatchResult
 from services.vault.records.once import Render
 from services.vault.records.reads import Disclosed
@@ -30,19 +31,23 @@ from services.vault.records.schemas import (
 )
 from services.vault.records.values import Erased, Written
 
-_ETAG = re.compile(r'"([0-9]{1,18})"')
+_ETAG = re.compile(r'"([!#-~]*)"')
+_NUMBER = re.compile(r"[0-9]{1,18}")
 
 
 def etag_of(header: str | None) -> int | None:
     """Return the etag of `If-Match`. RFC 9110 §13.1.1.
 
     Raises:
+        EtagInvalid: It is no strong ETag in its quotes.
         EtagStale: It is none that this service gives.
     """
     if header is None:
         return None
     match = _ETAG.fullmatch(header.strip())
     if match is None:
+        raise EtagInvalid
+    if _NUMBER.fullmatch(match[1]) is None:
         raise EtagStale
     return int(match[1])
 

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from contracts import problems
 from contracts.problems import Fault
 from services.vault.errors import VaultError
@@ -29,6 +31,21 @@ class EtagRequired(VaultError):  # noqa: N818
     """A change must name the state it was made from (`If-Match`)."""
 
     problem = problems.ETAG_REQUIRED
+
+
+class EtagInvalid(VaultError):  # noqa: N818
+    """`If-Match` is no ETag of this service, and no reading again would make it one."""
+
+    problem = problems.VALIDATION
+    faults: Sequence[Fault] = (
+        Fault(
+            "/If-Match",
+            "etag",
+            "must be one ETag as it was answered, in its double quotes; "
+            "`*`, weak ones and lists are not taken",
+            "header",
+        ),
+    )
 
 
 class CursorInvalid(VaultError):  # noqa: N818

@@ -45,6 +45,26 @@ async def test_what_is_created_is_read_in_full_and_masked_each_with_its_event(
     ]
 
 
+async def test_a_merge_patch_may_say_that_it_is_one(shop: Shop) -> None:
+    path = f"/v1/records/{await shop.seller.create(JANE)}"
+    patch = {"tags": ["regular"]}
+    named = {"if_match": '"1"', "content_type": "application/merge-patch+json"}
+    done = await shop.seller.send("PATCH", path, patch, **named)
+    assert (done.status_code, done.json()["etag"]) == (200, "2")
+    named |= {"content_type": "application/json-patch+json"}
+    refused = await shop.seller.send("PATCH", path, patch, **named)
+    taken = ["application/json", "application/merge-patch+json"]
+    assert refused.status_code == 415
+    assert refused.headers["accept-patch"] == ", ".join(taken)
+    (fault,) = refused.json()["errors"]
+    assert fault["pointer"] == "/Content-Type"
+    assert " or ".join(taken) in fault["msg"]
+    # A create is no patch.
+    headers = {"content_type": taken[1]}
+    created = await shop.seller.send("POST", "/v1/records", JANE, **headers)
+    assert (created.status_code, "accept-patch" in created.headers) == (415, False)
+
+
 async def test_a_change_names_the_state_it_was_made_from(shop: Shop) -> None:
     id_ = await shop.seller.create(JANE)
     patch = {"documents": {"basic": {"city": "Beispielstadt", "phone": None}}}
@@ -55,6 +75,13 @@ async def test_a_change_names_the_state_it_was_made_from(shop: Shop) -> None:
     assert (done.status_code, done.json()["etag"]) == (200, "2")
     stale = await shop.seller.send("PATCH", path, patch, if_match='"1"')
     assert (stale.status_code, stale.json()["code"]) == (412, "etag-stale")
+    for no_etag in ("2", 'W/"2"', "*", '"2'):
+        # Read again and sent again it would be no better: it is not said to be stale.
+        wrong = await shop.seller.send("PATCH", path, patch, if_match=no_etag)
+        assert (wrong.status_code, wrong.json()["code"]) == (422, "validation")
+        (fault,) = wrong.json()["errors"]
+        assert (fault["in"], fault["pointer"]) == ("header", "/If-Match")
+        assert "double quotes" in fault["msg"]
     basic = (await shop.seller.read(id_)).json()["documents"]["basic"]
     assert (basic["city"], "phone" in basic) == ("Beispielstadt", False)
     [event] = await shop.vault.events("record.patched")

@@ -132,7 +132,7 @@ def test_any_string_is_normal_or_refused_and_a_normal_form_is_stable(
 
 
 @given(st.emails(), st.booleans())
-def test_an_email_is_found_however_its_domain_is_written(
+def test_an_email_is_found_however_its_case_is_written(
     address: str, padded: bool
 ) -> None:
     try:
@@ -140,7 +140,7 @@ def test_an_email_is_found_however_its_domain_is_written(
     except FieldUnparsable:
         return
     local, _, domain = address.rpartition("@")
-    written = f"{local}@{domain.upper()}"
+    written = f"{local.upper()}@{domain.upper()}"
     assert normalise_email(f" {written} " if padded else written, field="e") == normal
     assert normalise_email(normal, field="email") == normal
 
