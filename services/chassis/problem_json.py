@@ -10,12 +10,21 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
-from typing import Any
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    MutableMapping,
+    Sequence,
+)
+from typing import Any, get_args
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import iter_route_contexts
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
@@ -59,7 +68,7 @@ _BY_DATABASE_ERROR: Mapping[type[DatabaseError], Problem] = {
 
 _MESSAGES: Mapping[str, str] = {
     "missing": "is required",
-    "extra_forbidden": "is not a known member",
+    "extra_forbidden": "is no member here; it takes {accepted}",
     "string_too_short": "must have at least {min_length} characters",
     "string_too_long": "must have at most {max_length} characters",
     "string_length": "has a wrong length in Unicode NFC",
@@ -197,7 +206,9 @@ async def on_validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     known = _known_names(request.app)
     found = error.errors()
-    faults = [_fault(item, known) for item in found[:MAX_FAULTS]]
+    body = getattr(request.scope.get("route"), "body_field", None)
+    taken = None if body is None else body.field_info.annotation
+    faults = [_fault(item, known, taken) for item in found[:MAX_FAULTS]]
     only_limit = all(tuple(item["loc"]) == ("query", "limit") for item in found)
     problem = problems.LIMIT_OUT_OF_RANGE if only_limit else problems.VALIDATION
     return problem_response(
@@ -205,16 +216,18 @@ async def on_validation_error(request: Request, error: Exception) -> Response:
     )
 
 
-def _fault(item: Mapping[str, Any], known: frozenset[str]) -> Fault:
+def _fault(item: Mapping[str, Any], known: frozenset[str], body: Any) -> Fault:
     where, *path = item["loc"] or ("body",)
     code = str(item["type"])
-    bounds = {
+    bounds: dict[str, Any] = {
         key: value
         for key, value in item.get("ctx", {}).items()
         # What is expected is told by our own model, the rest may quote the input.
         if isinstance(value, int | float)
         or (key == "expected" and code in {"enum", "literal_error"})
     }
+    if code == "extra_forbidden" and where == "body":
+        bounds["accepted"] = ", ".join(_accepted(body, path[:-1]))
     message = _MESSAGES.get(code, "is not valid")
     try:
         text = message.format_map(bounds)
@@ -227,6 +240,29 @@ def _fault(item: Mapping[str, Any], known: frozenset[str]) -> Fault:
         msg=text,
         where=where if where in {"body", "query", "path", "header"} else "body",
     )
+
+
+def _accepted(body: Any, path: Sequence[object]) -> list[str]:
+    """Return the members of the model at a place of a body."""
+    here = list(_models(body))
+    for part in path:
+        # Positions, and keys of the caller's own, lie within one annotation.
+        inner = [_members(model).get(str(part)) for model in here]
+        here = [m for one in inner if one is not None for m in _models(one)] or here
+    return sorted({name for model in here for name in _members(model)})
+
+
+def _members(model: type[BaseModel]) -> dict[str, Any]:
+    fields = model.model_fields.items()
+    return {field.alias or name: field.annotation for name, field in fields}
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+        return
+    for inner in get_args(annotation):
+        yield from _models(inner)
 
 
 def _segment(part: object, known: frozenset[str]) -> str:

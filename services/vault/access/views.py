@@ -172,7 +172,7 @@ MASKS: Final[Mapping[str, Mask]] = MappingProxyType(
         "code": mask_code,
         "id_number": mask_id_number,
         "flag": hide,  # a text in a flag is no flag; true and false are kept
-        "hidden": hide,
+        "hide": hide,
     }
 )
 """The rule of each mask; the catalogue gives a field its kind's or another one."""

@@ -10,10 +10,11 @@ from services.vault.catalogue.catalogue import (
     Form,
     Grade,
     IndexTerm,
+    listed,
     unknown_member,
 )
 from services.vault.catalogue.errors import DocumentRefused
-from services.vault.catalogue.kinds import FieldValue, Kind
+from services.vault.catalogue.kinds import FieldValue, Kind, Mask
 from services.vault.catalogue.operations import Catalogues
 
 __all__ = [
@@ -29,5 +30,7 @@ __all__ = [
     "Grade",
     "IndexTerm",
     "Kind",
+    "Mask",
+    "listed",
     "unknown_member",
 ]

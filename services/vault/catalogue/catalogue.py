@@ -8,7 +8,7 @@ sent, unchanged, and the normal forms under which it is found again.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -22,14 +22,15 @@ from services.vault.errors import FieldUnparsable, PhoneUnparsable
 from services.vault.keys.normalise import normalise
 
 MAX_FAULTS: Final = 50
+MAX_NAMED: Final = 20
 IDENTITY: Final = "identity"
 """The pseudo-class under which a record's own number in a CRM is sealed."""
 
 _BESIDE: Final = frozenset({"entry_id", "at"})
 _ENTRY_ID: Final = re.compile(r"[!-~]{1,64}")
 _MESSAGES: Final[Mapping[str, str]] = {
-    "unknown_class": "is no class of the catalogue",
-    "unknown_field": "is no field of this class in the catalogue",
+    "unknown_class": "is no class of the catalogue; it has",
+    "unknown_field": "is no field of this class in the catalogue; it has",
     "wrong_form": "does not fit the form of this class",
     "entry_id": "must be 1-64 visible ASCII characters, once",
     "entry_at": "must be a time as in RFC 3339, with its offset",
@@ -141,7 +142,9 @@ class Catalogue:
         """
         known = self.classes.get(class_)
         if known is None:
-            raise FieldUnknown([unknown_member(at, position, "unknown_class")])
+            raise FieldUnknown(
+                [unknown_member(at, position, "unknown_class", self.classes)]
+            )
         if known.form is not form:
             fault = _fault(f"{at}/{class_}", "wrong_form")
             raise DocumentRefused([fault])
@@ -230,7 +233,8 @@ class Catalogue:
                 continue
             field = self.fields.get(name)
             if field is None or field.class_ != class_:
-                yield unknown_member(at, position, "unknown_field")
+                mine = (one.name for one in self.fields_of(class_))
+                yield unknown_member(at, position, "unknown_field", mine)
                 continue
             code = fault_of(field.kind, value)
             if code is not None:
@@ -252,15 +256,28 @@ class Catalogue:
                     yield _unfit(f"{at}/{name}", "unparsable", field)
 
 
-def unknown_member(at: str, position: int, code: str) -> Fault:
+def unknown_member(at: str, position: int, code: str, accepted: Iterable[str]) -> Fault:
     """Return the fault of a class or field that the catalogue does not know.
 
     Args:
         at: The object it is a member of.
         position: Its place in the object, from 0: its name is the caller's own text.
         code: `unknown_class` or `unknown_field`.
+        accepted: The names that the catalogue has there.
     """
-    return Fault(f"{at}/*", code, f"member {position + 1} {_MESSAGES[code]}")
+    text = f"member {position + 1} {_MESSAGES[code]} {listed(accepted)}"
+    return Fault(f"{at}/*", code, text)
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return the catalogue's own names to read: the first `MAX_NAMED`, then how many.
+
+    A catalogue may have a thousand, and a refusal fifty faults.
+    """
+    known = sorted(names)
+    more = len(known) - MAX_NAMED
+    tail = [f"{more} more (`GET /v1/catalogue`)"] if more > 0 else []
+    return ", ".join([*known[:MAX_NAMED], *tail]) or "none"
 
 
 def _fault(pointer: str, code: str) -> Fault:

@@ -43,6 +43,25 @@ class Kind(StrEnum):
     ID_NUMBER = "id_number"
 
 
+class Mask(StrEnum):
+    """How a masked view shows a field; `access.views` has the rule of each."""
+
+    NONE = "none"
+    HIDE = "hide"
+    NAME = "name"
+    EMAIL = "email"
+    PHONE = "phone"
+    ADDRESS = "address"
+    PLACE = "place"
+    POSTAL_CODE = "postal_code"
+    DATE = "date"
+    AMOUNT = "amount"
+    QUANTITY = "quantity"
+    CODE = "code"
+    ID_NUMBER = "id_number"
+    FLAG = "flag"
+
+
 #: Kinds that may be indexed: values of the others are few, and would show themselves
 #: by how often they come.
 SEARCHABLE: Final = frozenset(

@@ -9,28 +9,26 @@ from pydantic import Field as Member
 
 from services.chassis.body import Body, Text
 from services.vault.catalogue.catalogue import Catalogue, DataClass, Field, Form, Grade
-from services.vault.catalogue.kinds import Kind
+from services.vault.catalogue.kinds import Kind, Mask
 
 CatalogueName = Annotated[str, Text(64, pattern=r"^[a-z][a-z0-9_]*$")]
 """A name of a class or field."""
 
-#: The mask a kind has unless the field says otherwise; `none` shows the value.
+#: The mask a kind has unless the field says otherwise.
 _MASK_OF_KIND: Final = {
-    Kind.NAME: "name",
-    Kind.EMAIL: "email",
-    Kind.PHONE: "phone",
-    Kind.ADDRESS: "address",
-    Kind.DATE: "date",
-    Kind.AMOUNT: "amount",
-    Kind.NUMBER: "quantity",
-    Kind.INTEGER: "quantity",
-    Kind.BOOLEAN: "flag",
-    Kind.CODE: "code",
-    Kind.ID: "code",
-    Kind.ID_NUMBER: "id_number",
+    Kind.NAME: Mask.NAME,
+    Kind.EMAIL: Mask.EMAIL,
+    Kind.PHONE: Mask.PHONE,
+    Kind.ADDRESS: Mask.ADDRESS,
+    Kind.DATE: Mask.DATE,
+    Kind.AMOUNT: Mask.AMOUNT,
+    Kind.NUMBER: Mask.QUANTITY,
+    Kind.INTEGER: Mask.QUANTITY,
+    Kind.BOOLEAN: Mask.FLAG,
+    Kind.CODE: Mask.CODE,
+    Kind.ID: Mask.CODE,
+    Kind.ID_NUMBER: Mask.ID_NUMBER,
 }
-_HIDDEN: Final = "hidden"
-_SPELLINGS: Final = {"hide": _HIDDEN}
 
 
 class ClassIn(Body):
@@ -47,25 +45,25 @@ class FieldIn(Body):
     """A field to add or change.
 
     Attributes:
-        mask: `none`, `hide`, or a rule of the masked view; by default the kind's.
+        mask: `none` shows the value, `hide` nothing of it; by default the kind's own.
     """
 
     class_: CatalogueName = Member(alias="class")
     grade: Grade = Grade.GENERAL
     kind: Kind
-    mask: CatalogueName | None = None
+    mask: Mask | None = None
     searchable: bool = False
     unique: bool = False
 
     def named(self, name: str) -> Field:
         """Return the field."""
-        mask = self.mask or _MASK_OF_KIND.get(self.kind, _HIDDEN)
+        mask = self.mask or _MASK_OF_KIND.get(self.kind, Mask.HIDE)
         return Field(
             name=name,
             class_=self.class_,
             grade=self.grade,
             kind=self.kind,
-            mask=_SPELLINGS.get(mask, mask),
+            mask=mask.value,
             searchable=self.searchable,
             unique=self.unique,
         )

@@ -35,7 +35,7 @@ def require_known(classes: Iterable[str], new: RecordContent) -> None:
         "retention": new.retention,
     }
     faults = [
-        unknown_member(f"/{member}", position, "unknown_class")
+        unknown_member(f"/{member}", position, "unknown_class", known)
         for member, names in members.items()
         for position, name in enumerate(names)
         if name not in known

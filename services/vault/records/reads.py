@@ -26,7 +26,7 @@ from services.vault.access import (
     View,
     in_pages,
 )
-from services.vault.catalogue import IDENTITY, Catalogue, Catalogues
+from services.vault.catalogue import IDENTITY, Catalogue, Catalogues, listed
 from services.vault.custody import HistoryRow, StoredRecord
 from services.vault.errors import FieldUnparsable
 from services.vault.keys.blind_index import index_value
@@ -331,7 +331,8 @@ class Reads:
 
 def _require_known(catalogue: Catalogue, classes: Sequence[str] | None) -> None:
     if any(class_ not in catalogue.classes for class_ in classes or ()):
-        text = "names a class that is not in the catalogue"
+        known = listed(catalogue.classes)
+        text = f"names a class that is not in the catalogue; it has {known}"
         raise ClassUnknown(Fault("/classes", "unknown_class", text, "query"))
 
 
@@ -341,7 +342,9 @@ def _class_of(catalogue: Catalogue, name: str, position: int) -> str:
     known = catalogue.fields.get(name)
     if known is None or not known.searchable:
         place = f"/identifiers/{position}/field"
-        raise ClassUnknown(Fault(place, "unknown_field", "is no searchable field"))
+        found = [one.name for one in catalogue.fields.values() if one.searchable]
+        text = f"must be of {listed([*found, custody.EXTERNAL_ID])}"
+        raise ClassUnknown(Fault(place, "unknown_field", text))
     return known.class_
 
 

@@ -4,6 +4,8 @@
 from typing import Any
 
 from contracts.scopes import Scope
+from services.vault.access.views import MASKS
+from services.vault.catalogue import Mask
 from services.vault.parties import epoch
 from tests.integration.vault.house import House, Vault
 
@@ -67,7 +69,7 @@ async def test_grade_and_mask_change_and_move_the_epoch_the_rest_does_not(
         status, body, event = await put(
             vault, crm, "fields/email", {**EMAIL, "grade": "minor", "mask": "hide"}
         )
-        assert (status, body["mask"], event != "") == (200, "hidden", True)
+        assert (status, body["mask"], event != "") == (200, "hide", True)
         after = await vault.rooms.changes.read(lambda c: epoch(c, "alpha"))
         assert after == before + 1
         for change in ({"kind": "text"}, {"unique": False}, {"class": "habits"}):
@@ -75,6 +77,23 @@ async def test_grade_and_mask_change_and_move_the_epoch_the_rest_does_not(
             assert (status, body["code"]) == (409, "already-exists")
         status, body, _ = await put(vault, crm, "classes/basic", {"form": "entries"})
         assert (status, body["code"]) == (409, "already-exists")
+
+
+async def test_a_mask_is_one_of_those_there_are(house: House) -> None:
+    assert set(MASKS) == set(Mask)
+    async with furnished(house).running() as vault:
+        crm = await vault.as_client("crm")
+        await put(vault, crm, "classes/basic", {"form": "document"})
+        garbage = {**EMAIL, "mask": "garbage"}
+        status, answer, _ = await put(vault, crm, "fields/email", garbage)
+        assert status == 422
+        [fault] = answer["errors"]
+        assert (fault["pointer"], fault["code"]) == ("/mask", "enum")
+        assert all(f"'{mask}'" in fault["msg"] for mask in MASKS)
+        for mask in MASKS:
+            named = {**EMAIL, "mask": mask}
+            status, body, _ = await put(vault, crm, "fields/email", named)
+            assert (status, body["mask"]) == (200, mask)
 
 
 async def test_what_a_catalogue_may_not_have_is_refused_by_place(house: House) -> None:
@@ -102,6 +121,7 @@ async def test_what_a_catalogue_may_not_have_is_refused_by_place(house: House) -
             ("classes/Basic", {"form": "document"}),
             ("classes/basic", {"form": "heap"}),
             ("fields/x", {**plain, "kind": "secret-word"}),
+            ("fields/x", {**plain, "mask": "secret-word"}),
             ("fields/x", {**plain, "surprise": 1}),
         ):
             answer = await vault.http.put(

@@ -64,7 +64,7 @@ from services.vault.access.views import HIDDEN, MASKS, View, mask, show_fields
         ("id_number", 123456789, "***6789"),
         ("flag", True, True),
         ("flag", "yes, Jane", HIDDEN),
-        ("hidden", "Jane", HIDDEN),
+        ("hide", "Jane", HIDDEN),
         ("horoscope", "Leo", HIDDEN),
         ("horoscope", 7, HIDDEN),
         ("horoscope", False, HIDDEN),
@@ -126,7 +126,7 @@ def test_a_mask_never_fails_and_keeps_the_shape(kind: str, value: object) -> Non
 # How many characters of the text each rule may show at most.
 SHOWN_AT_MOST = {
     "name": 2, "phone": 7, "address": 3, "postal_code": 2,
-    "date": 4, "id_number": 4, "flag": 0, "hidden": 0,
+    "date": 4, "id_number": 4, "flag": 0, "hide": 0,
 }  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from services.vault.catalogue import (
     Form,
     Grade,
     Kind,
+    listed,
 )
 from services.vault.errors import FieldUnparsable
 
@@ -66,7 +67,7 @@ def test_searchable_fields_give_their_normal_forms() -> None:
         {"basic": {"name": "Ö", "email": "A+b@EXAMPLE.org", "phone": "030 1234567"}}
     )
     assert [(t.field, t.class_, t.normalised, t.unique) for t in terms] == [
-        ("email", "basic", "A+b@example.org", True),
+        ("email", "basic", "a+b@example.org", True),
         ("phone", "basic", "+49301234567", False),
     ]
 
@@ -82,13 +83,23 @@ def test_an_unknown_field_or_class_is_named_by_its_position_only() -> None:
     error = refused({"basic": {"name": "x", "Secret Name": "y"}})
     assert places(error) == [("/documents/basic/*", "unknown_field")]
     assert error.faults[0].msg.startswith("member 2 ")
+    assert "it has born, " in error.faults[0].msg
+    assert "orders" not in error.faults[0].msg  # a field of another class
     assert error.problem.code == "field-unknown"
     assert "Secret" not in repr(error.faults)
     error = refused({"basic": {}, "Secret Class": {}})
     assert places(error) == [("/documents/*", "unknown_class")]
+    assert "it has basic, " in error.faults[0].msg
     # A field of another class is as unknown here.
     error = refused({"basic": {"orders": 1}})
     assert places(error) == [("/documents/basic/*", "unknown_field")]
+
+
+def test_of_many_names_the_first_are_told_and_how_many_more() -> None:
+    told = listed(f"n{i:04}" for i in range(1_000))
+    assert told.startswith("n0000, n0001")
+    assert told.endswith("n0019, 980 more (`GET /v1/catalogue`)")
+    assert listed([]) == "none"
 
 
 def test_every_fault_is_told_at_once_without_a_value() -> None:
