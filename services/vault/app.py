@@ -163,7 +163,7 @@ def build_rooms(opening: Opening, clock: Clock, metrics: Metrics) -> Rooms:
         changes, clock=clock, memory_seconds=settings.catalogue_seconds
     )
     idempotency = _idempotency(opening.database_keys["idempotency"])
-    access = Access(parties, reads, load_policy(), metrics)
+    access = Access(parties, changes, reads, load_policy(), metrics)
     writing = Writing(
         changes,
         keyring,

@@ -19,6 +19,7 @@ from services.chassis.database import DatabaseError
 from services.chassis.journal import Journal
 from services.chassis.lanes import EventRef
 from services.chassis.telemetry import Metrics
+from services.vault import custody
 from services.vault.access.errors import (
     AccessRefused,
     AuditUnavailable,
@@ -97,9 +98,15 @@ class Access:
     """The access room."""
 
     def __init__(
-        self, parties: Parties, reads: Journal, policy: Policy, metrics: Metrics
+        self,
+        parties: Parties,
+        changes: Journal,
+        reads: Journal,
+        policy: Policy,
+        metrics: Metrics,
     ) -> None:
         self._parties = parties
+        self._changes = changes
         self._reads = reads
         self._policy = policy
         self.metrics = metrics
@@ -110,9 +117,20 @@ class Access:
         return self._policy.version
 
     async def caller(
-        self, principal: Principal, purpose: str | None, action: Action
+        self,
+        principal: Principal,
+        purpose: str | None,
+        action: Action,
+        record: str | None = None,
     ) -> Caller:
         """Return the caller with the purpose of the header, else the default one.
+
+        Args:
+            principal: Who asks.
+            purpose: The header.
+            action: What for.
+            record: The id of the one record it is about; a denial names its alias if
+                the party holds it. The answer is the same whether it does.
 
         Raises:
             PurposeMissing, PurposeUnknown: There is none, or no such term.
@@ -131,7 +149,8 @@ class Access:
         caller = Caller(principal, caller.alias, caller.role, wanted)
         if wanted not in terms.purposes:
             reason = PurposeNotGiven.problem.code
-            raise PurposeNotGiven(await self._denied(caller, action, reason))
+            alias = None if record is None else await self._alias(caller, record)
+            raise PurposeNotGiven(await self._denied(caller, action, reason, alias))
         return caller
 
     async def filer(self, principal: Principal) -> Caller:
@@ -261,6 +280,13 @@ class Access:
             return await self._reads.append(*drafts)
         except DatabaseError as exc:
             raise AuditUnavailable from exc
+
+    async def _alias(self, caller: Caller, record: str) -> str | None:
+        """Return the alias of a record; None if absent, foreign or pending."""
+        found = await self._changes.read(
+            lambda c: custody.aliases_of(c, caller.party, [record])
+        )
+        return found.get(record)
 
     def _reason(self, outcome: Denied | Gap) -> str:
         if isinstance(outcome, Gap):

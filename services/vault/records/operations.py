@@ -112,7 +112,7 @@ class Records:
         """
         if if_match is None:
             raise EtagRequired
-        caller = await self._access.caller(principal, purpose, Action.PATCH)
+        caller = await self._access.caller(principal, purpose, Action.PATCH, id_)
         return await self._change(caller, Action.PATCH, id_, change, if_match)
 
     async def append(
@@ -131,7 +131,7 @@ class Records:
         Raises:
             As `patch`, without etag.
         """
-        caller = await self._access.caller(principal, purpose, Action.APPEND)
+        caller = await self._access.caller(principal, purpose, Action.APPEND, id_)
         return await self._change(caller, Action.APPEND, id_, change, once=once)
 
     async def erase(
@@ -146,7 +146,7 @@ class Records:
         Raises:
             RecordNotFound, EtagStale, AccessRefused: As `patch`.
         """
-        caller = await self._access.caller(principal, purpose, Action.ERASE)
+        caller = await self._access.caller(principal, purpose, Action.ERASE, id_)
         party = caller.party
         found = await self._changes.read(
             lambda c: (

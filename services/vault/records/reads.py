@@ -97,7 +97,7 @@ class Reads:
             AuditUnavailable: The event is not durable: nothing was opened.
             SealBroken, KeyGone: A row was altered or moved; its key was destroyed.
         """
-        caller = await self._access.caller(principal, purpose, Action.READ)
+        caller = await self._access.caller(principal, purpose, Action.READ, id_)
         catalogue = await self._catalogues.of(caller.party)
         _require_known(catalogue, classes)
 
@@ -117,7 +117,7 @@ class Reads:
         Raises:
             As `read`.
         """
-        caller = await self._access.caller(principal, purpose, Action.HISTORY)
+        caller = await self._access.caller(principal, purpose, Action.HISTORY, id_)
         catalogue = await self._catalogues.of(caller.party)
 
         async def gather() -> Shown:

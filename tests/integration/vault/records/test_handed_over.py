@@ -132,7 +132,7 @@ async def test_a_turn_between_decision_and_answer_ends_in_a_denial(shop: Shop) -
             return event
 
     access = TurnedMeanwhile(
-        rooms.parties, rooms.reads, load_policy(), rooms.access.metrics
+        rooms.parties, rooms.changes, rooms.reads, load_policy(), rooms.access.metrics
     )
     reads = Reads(rooms.changes, rooms.keyring, rooms.catalogues, access)
     principal = await shop.vault.app.state.verifier.verify(

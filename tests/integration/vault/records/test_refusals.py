@@ -57,6 +57,9 @@ async def test_a_purpose_that_was_not_given_is_refused_and_logged(shop: Shop) ->
     denied = await shop.seller.read(id_, keyturn_purpose="advertising")
     assert (denied.status_code, denied.json()["code"]) == (403, "purpose-not-given")
     [event] = await shop.vault.events("access.denied")
+    aliases = {"records": [id_]}
+    named = await shop.seller.send("POST", "/v1/aliases:resolve", aliases)
+    assert event.data["record"] == named.json()["items"][0]["alias"]
     assert denied.json()["audit_event"] == denied.headers["audit-event"] == event.id
     assert (event.data["purpose"], event.data["reason"]) == (
         "advertising",
@@ -68,6 +71,18 @@ async def test_a_purpose_that_was_not_given_is_refused_and_logged(shop: Shop) ->
     assert (missing.status_code, missing.json()["code"]) == (400, "purpose-missing")
     named = await shop.narrow.read(id_, keyturn_purpose="invoicing")
     assert named.status_code == 200
+
+
+async def test_a_purpose_denied_on_anothers_record_names_none(shop: Shop) -> None:
+    id_ = await shop.buyer.create(JANE)
+    shown = []
+    for asked in (id_, str(uuid7())):
+        path, wrong = f"/v1/records/{asked}", {"keyturn_purpose": "advertising"}
+        denied = await shop.seller.send("GET", path, **wrong)
+        *_, event = await shop.vault.events("access.denied")
+        assert "record" not in event.data
+        shown.append({**denied.json(), "request_id": "", "audit_event": ""})
+    assert shown[0] == shown[1]
 
 
 async def test_what_no_rule_mentions_is_denied_and_counted(shop: Shop) -> None:
