@@ -196,6 +196,8 @@ class CustodyVault:
     # --- the contract -------------------------------------------------------------
 
     def _officers(self, party: str) -> list[dict[str, Any]]:
+        if party not in {key.party for key in self.officers}:
+            raise Refused(404, "not-found")
         return [
             {
                 "key_id": key.key_id,

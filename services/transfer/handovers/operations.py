@@ -36,7 +36,7 @@ from services.transfer.handovers.documents import Opened
 from services.transfer.handovers.plans import NOTHING_HANDED_OVER
 from services.transfer.handovers.readings import may_see, show
 from services.transfer.handovers.roles import Sides, actor_of
-from services.transfer.handovers.signers import OfficerSource, signers
+from services.transfer.handovers.signers import OfficerSource, is_enrolled, signers
 from services.transfer.handovers.states import TRANSITIONS, Actor, Event, Kind, State
 from services.transfer.handovers.steps import Act, Fault, StepRefused, advance, way
 from services.transfer.handovers.store import DocumentRow, HandoverRow, Seat
@@ -108,11 +108,15 @@ class Handovers:
 
         Raises:
             ActorDenied: The caller is not an owner of the seller.
-            BodyRefused: The parties are not three different ones, or the path hands
-                nothing over.
+            BodyRefused: The parties are not three different ones that the vault
+                knows, or the path hands nothing over.
+            VaultError: The vault could not say.
             IdempotencyMismatch, IdempotencyKeyInUse: As the store says.
         """
         _check_new(principal, asked)
+        for member, party in (("buyer", asked.buyer), ("reviewer", asked.reviewer)):
+            if party and not await is_enrolled(self._officers, party):
+                raise BodyRefused(f"/{member}", "no-such-party")
         scope = self._answers.scope(
             party=principal.party,
             client=principal.id,

@@ -8,9 +8,11 @@ vault checks every signature again against its own table.
 from __future__ import annotations
 
 from datetime import datetime
+from http import HTTPStatus
 from typing import Protocol
 
 from contracts.custody.officers import OfficerKey, Role
+from services.transfer.errors import VaultRefused
 from services.transfer.handovers.roles import Sides, actor_of
 from services.transfer.vault_client import OfficerEntry
 
@@ -21,6 +23,21 @@ class OfficerSource(Protocol):
     async def officers(self, party: str) -> list[OfficerEntry]:
         """Return every key of a party's officers, revoked ones too."""
         ...
+
+
+async def is_enrolled(source: OfficerSource, party: str) -> bool:
+    """Whether the vault knows a party.
+
+    Raises:
+        VaultError: The vault could not say.
+    """
+    try:
+        await source.officers(party)
+    except VaultRefused as refused:
+        if refused.status == HTTPStatus.NOT_FOUND:
+            return False
+        raise
+    return True
 
 
 async def signers(

@@ -75,6 +75,18 @@ async def test_parties_are_distinct_and_the_path_hands_something_over(
     assert answer.json()["errors"][0]["pointer"] == pointer
 
 
+@pytest.mark.parametrize("member", ["buyer", "reviewer"])
+async def test_a_party_that_the_vault_does_not_know_is_no_party_of_a_handover(
+    running: Running, member: str
+) -> None:
+    answer = await running.create(**{member: "sauth"})
+    assert answer.status_code == 422
+    assert answer.json()["reason"] == "no-such-party"
+    assert answer.json()["errors"][0]["pointer"] == f"/{member}"
+    assert "sauth" not in answer.text
+    assert not [e for e in await events_of(running) if "created" in e.type]
+
+
 async def test_a_create_without_a_key_is_refused(running: Running) -> None:
     answer = await running.http.post(
         "/v1/handovers",
