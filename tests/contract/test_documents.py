@@ -91,6 +91,23 @@ def test_each_guarded_route_takes_a_pasted_token_too(service: str) -> None:
 # -- Events -------------------------------------------------------------------
 
 
+def test_each_filter_of_events_is_explained() -> None:
+    search = read(CONTRACTS / "openapi" / "audit.json")["paths"]["/v1/events"]["get"]
+    queries = [one for one in search["parameters"] if one["in"] == "query"]
+    assert [one["name"] for one in queries if not one.get("description")] == []
+    type_ = next(one["schema"] for one in queries if one["name"] == "type")
+    told = {name for known in EVENTS.values() for name in (one.TYPE for one in known)}
+    assert set(type_["anyOf"][0]["enum"]) == told | {"unreadable"}
+
+
+def test_each_patch_is_documented_as_merge_patch_too() -> None:
+    routes = read(CONTRACTS / "openapi" / "vault.json")["paths"].values()
+    bodies = [item["patch"]["requestBody"] for item in routes if "patch" in item]
+    assert bodies
+    taken = {"application/json", "application/merge-patch+json"}
+    assert all(set(body["content"]) == taken for body in bodies)
+
+
 def test_there_is_a_schema_for_each_event_and_no_other() -> None:
     known = {
         (service, payload.TYPE)

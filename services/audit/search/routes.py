@@ -48,7 +48,8 @@ PROOF = "text/plain; charset=utf-8"
 From = Annotated[int | None, Query(alias="from", ge=0, le=SAFE_INT), Digits]
 LastEventId = Annotated[int | None, Header(ge=0, le=SAFE_INT), Digits]
 PageCursor = Annotated[
-    Cursor, Query(description="`next_cursor` of the page before, in the same order.")
+    Cursor | None,
+    Query(description="`next_cursor` of the page before, in the same order."),
 ]
 Reader = Annotated[Principal, require(Scope.AUDIT_EVENTS)]
 
@@ -82,7 +83,7 @@ def _add_search(api: StrictRouter, searches: Searches) -> None:
         since: Since = None,
         until: Until = None,
         order: OrderFilter = Order.ASC,
-        cursor: PageCursor | None = None,
+        cursor: PageCursor = None,
         limit: Limit = 50,
     ) -> EventsOut:
         wanted = wanted_of(

@@ -203,7 +203,9 @@ Whole = Annotated[int, Field(ge=-SAFE_INT, le=SAFE_INT), BeforeValidator(_integr
 Position = Annotated[int, Field(ge=0, le=SAFE_INT), BeforeValidator(_integral)]
 """A position or count, in a body, path or query."""
 
-Limit = Annotated[int, Query(ge=1, le=200), Digits]
+Limit = Annotated[
+    int, Query(ge=1, le=200, description="Most items of the page."), Digits
+]
 """Page size; outside 1-200 the answer is 400 `limit-out-of-range`, never a cap."""
 
 Cursor = Annotated[str, Text(1024, pattern=r"^[A-Za-z0-9_=.-]+$")]

@@ -55,7 +55,14 @@ from services.vault.records.schemas import (
 )
 
 Purpose = Annotated[str | None, Header(alias="Keyturn-Purpose", max_length=64)]
-IfMatch = Annotated[str | None, Header(alias="If-Match", max_length=64)]
+IfMatch = Annotated[
+    str | None,
+    Header(
+        alias="If-Match",
+        max_length=64,
+        description="One ETag as it was answered, in its double quotes.",
+    ),
+]
 IfNoneMatch = Annotated[str | None, Header(alias="If-None-Match", max_length=64)]
 Id = Annotated[RecordId, Path()]
 Classes = Annotated[str, Query(), Text(1_024, pattern=r"^[a-z0-9_]+(,[a-z0-9_]+)*$")]
