@@ -16,6 +16,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from contracts.events import vault as vault_events
 from contracts.events.topics import TOPICS
+from contracts.purposes import GIVEN
 from deploy.contracts import EVENTS
 from tests.fakes.evidence import Lane
 
@@ -86,6 +87,46 @@ def test_each_guarded_route_takes_a_pasted_token_too(service: str) -> None:
     assert guarded
     for ways in guarded:
         assert [next(iter(way)) for way in ways] == ["keyturn", "token"]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_each_operation_says_what_it_does_and_shows_a_body_that_fits(
+    service: str,
+) -> None:
+    document = read(CONTRACTS / "openapi" / f"{service}.json")
+    for path, item in document["paths"].items():
+        for verb, operation in item.items():
+            assert operation.get("summary"), f"{verb} {path}"
+            body = operation.get("requestBody", {}).get("content", {})
+            if "application/json" not in body:
+                continue
+            reference = body["application/json"]["schema"]["$ref"]
+            schema = document["components"]["schemas"][reference.split("/")[-1]]
+            whole = {"$ref": reference, "components": document["components"]}
+            assert schema.get("examples"), f"{verb} {path}"
+            for example in schema["examples"]:
+                Draft202012Validator(whole).validate(example)
+
+
+def test_each_record_route_is_described_and_lists_the_purposes() -> None:
+    document = read(CONTRACTS / "openapi" / "vault.json")
+    written = [
+        operation
+        for path, item in document["paths"].items()
+        for operation in item.values()
+        if path.startswith(("/v1/records", "/v1/aliases"))
+        and not path.endswith("/history")
+    ]
+    assert all(operation.get("description") for operation in written)
+    headers = [
+        parameter
+        for operation in written
+        for parameter in operation["parameters"]
+        if parameter["name"] == "Keyturn-Purpose"
+    ]
+    assert headers
+    for header in headers:
+        assert all(purpose in header["description"] for purpose in GIVEN)
 
 
 # -- Events -------------------------------------------------------------------

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Annotated, Any, Final
 
 from fastapi import Path, Query
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from contracts import problems
@@ -184,6 +184,12 @@ class ExportBody(Body):
         handover: Only this handover's events, each with its proof. Without it, the
             installation's own people get the whole log and a party all its events.
     """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"handover": "01a20e53-8c39-727a-a046-8322921d77d9"}]
+        }
+    )
 
     handover: (
         Annotated[str, Text(36, pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from contracts.custody.plan import DealType, Path
 from services.chassis.body import Body, Text
@@ -17,9 +17,31 @@ Party = Annotated[str, Text(64, pattern=r"^[a-z0-9][a-z0-9-]*$")]
 Note = Annotated[str, Text(2_000, lines=True)]
 MAX_PAYLOAD = 400_000
 
+_DEAL: Final = {
+    "seller": "acme",
+    "buyer": "birch",
+    "reviewer": "counsel",
+    "deal_type": "asset_sale",
+    "path": "separate_consent",
+}
+_SCOPE: Final[dict[str, Any]] = {
+    "classes": ["basic"],
+    "filters": [{"class": "basic", "fact": "tag", "op": "ne", "value": "wholesale"}],
+    "purposes": {"basic": ["customer_service", "order_fulfilment"]},
+    "denied_purposes": {"basic": ["marketing", "sale"]},
+}
+_PLAN: Final[dict[str, Any]] = {
+    "retention": {"basic": None},
+    "window_closes": {"basic": "2026-06-30"},
+    "contract_hash": "sha256:" + "0" * 64,
+    "expires": "2026-12-24T12:00:00Z",
+}
+
 
 class CreateBody(Body):
     """A new handover; `reviewer` is the party of the independent professional."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_DEAL]})
 
     seller: Party
     buyer: Party
@@ -65,10 +87,31 @@ class StepBody(Body):
         plan: For `ready`: retention, window_closes, contract_hash, expires, ...
     """
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"note": "Closing is in December."},
+                {"scope": _SCOPE},
+                {"plan": _PLAN},
+            ]
+        }
+    )
+
     note: Note | None = None
     document: EnvelopeBody | None = None
-    scope: dict[str, Any] | None = None
-    plan: dict[str, Any] | None = None
+    scope: dict[str, Any] | None = Field(
+        default=None,
+        description="For `propose`. `classes`, sorted; `filters` that narrow a class; "
+        "per class `purposes` the buyer may read for and `denied_purposes` it may not.",
+        examples=[_SCOPE],
+    )
+    plan: dict[str, Any] | None = Field(
+        default=None,
+        description="For `ready`. Per class `retention` (last day or null) and "
+        "`window_closes` (until when a missing consent is waited for); "
+        "`contract_hash`, `expires`. Deal and scope are added as they were agreed.",
+        examples=[_PLAN],
+    )
 
     def asked(self, event: Event) -> Asked:
         """Return it as the room takes it."""

@@ -34,6 +34,8 @@ _MASK_OF_KIND: Final = {
 class ClassIn(Body):
     """A class to add."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"form": "document"}]})
+
     form: Form
 
     def named(self, name: str) -> DataClass:
@@ -47,6 +49,14 @@ class FieldIn(Body):
     Attributes:
         mask: `none` shows the value, `hide` nothing of it; by default the kind's own.
     """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"class": "basic", "kind": "email", "searchable": True, "unique": True}
+            ]
+        }
+    )
 
     class_: CatalogueName = Member(alias="class")
     grade: Grade = Grade.GENERAL

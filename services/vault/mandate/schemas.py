@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Final, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from contracts import base64text
 from contracts.custody.decision import Group
@@ -47,11 +47,20 @@ class EnvelopeIn(Body):
         return self.model_dump(mode="json")
 
 
+_ENVELOPE: Final = {
+    "payload": "eyJwZXJzb24iOiJhZGEifQ==",
+    "payloadType": "application/vnd.keyturn.approval.v1+json",
+    "signatures": [{"keyid": "0" * 64, "sig": "A" * 86 + "=="}],
+}
 Envelopes = Annotated[list[EnvelopeIn], Field(min_length=1, max_length=8)]
 
 
 class SnapshotIn(Body):
     """The approvals under which a scope is frozen."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"approvals": [_ENVELOPE]}]}
+    )
 
     approvals: Envelopes
 
@@ -59,12 +68,22 @@ class SnapshotIn(Body):
 class MandateIn(Body):
     """The approvals of the plan and the releases of the decision."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"approvals": [_ENVELOPE], "releases": [_ENVELOPE]}]
+        }
+    )
+
     approvals: Envelopes
     releases: Envelopes
 
 
 class BatchIn(Body):
     """The digest of the batch that is meant."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"digest": "sha256:" + "0" * 64}]}
+    )
 
     digest: Digest
 

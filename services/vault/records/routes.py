@@ -8,6 +8,7 @@ from fastapi import Header, Path, Query, Response
 
 from contracts import problems
 from contracts.problems import Problem
+from contracts.purposes import GIVEN
 from contracts.scopes import Scope
 from services.chassis.auth import Principal, require
 from services.chassis.body import Cursor, Limit, StrictRouter, Text
@@ -54,7 +55,16 @@ from services.vault.records.schemas import (
     WrittenOut,
 )
 
-Purpose = Annotated[str | None, Header(alias="Keyturn-Purpose", max_length=64)]
+Purpose = Annotated[
+    str | None,
+    Header(
+        alias="Keyturn-Purpose",
+        max_length=64,
+        description="Why this access happens; without it, the client's default "
+        f"purpose. One of {', '.join(sorted(GIVEN))}, as the client was given them.",
+        examples=["customer_service"],
+    ),
+]
 IfMatch = Annotated[
     str | None,
     Header(
@@ -114,6 +124,9 @@ def _add_writes(
             **_refusals(*_CONTENT, problems.ALREADY_EXISTS),
         },
         summary="Create a record, or change the one with the same external id",
+        description="Every field must be in the party's catalogue. The same "
+        "`external_id` again changes the record (200); `If-None-Match: *` wants a new "
+        "one only. With an `Idempotency-Key` a repeated request gets the first answer.",
     )
     async def create_record(
         body: RecordIn,
@@ -139,6 +152,9 @@ def _add_writes(
         status_code=207,
         responses=_refusals(),
         summary="Create or change up to 100 records; a result for each",
+        description="The answer is 207 with a status for each item, in order. "
+        "`all_or_none` keeps all of them out when one is refused. Consents and "
+        "objections may come with their record.",
     )
     async def batch_records(
         body: BatchIn,
@@ -164,6 +180,8 @@ def _add_writes(
         response_model=AppendedOut,
         responses={200: answered(*_ONCE), **_refusals(problems.FIELD_UNKNOWN)},
         summary="Append entries; a known `entry_id` replaces",
+        description="Needs no ETag: appends side by side all get in. While the "
+        "volume is frozen by a handover, entries open the next one.",
     )
     async def append_entries(
         id: Id,  # noqa: A002 - the name in the address
@@ -189,6 +207,9 @@ def _add_changes(api: StrictRouter, records: Records) -> None:
             **_refusals(*_CONTENT, problems.ETAG_STALE, problems.ETAG_REQUIRED),
         },
         summary="Change documents and tags by merge patch (RFC 7396)",
+        description="`null` removes a field. `If-Match` names the ETag that the "
+        "change was made from: 428 without, 412 when it is stale. A frozen folio is "
+        "409, except for the purpose `rights_request`.",
     )
     async def patch_record(
         id: Id,  # noqa: A002
@@ -212,6 +233,8 @@ def _add_changes(api: StrictRouter, records: Records) -> None:
             **_refusals(problems.HANDED_OVER, problems.ETAG_STALE),
         },
         summary="Erase a record",
+        description="The content goes in one transaction; its events stay, under an "
+        "alias that means nothing any more.",
     )
     async def erase_record(
         id: Id,  # noqa: A002
@@ -228,6 +251,9 @@ def _add_changes(api: StrictRouter, records: Records) -> None:
         "/v1/records/{id}/consents",
         responses=_NAMED,
         summary="File a consent or its withdrawal",
+        description="`separate` is a consent to be handed over to `recipient`; "
+        "`bundled` does not count; `optin` and `optout` name purposes in `classes`. A "
+        "withdrawal is the same body with `withdrawn_at`.",
     )
     async def put_consent(
         id: Id,  # noqa: A002
@@ -244,6 +270,8 @@ def _add_changes(api: StrictRouter, records: Records) -> None:
         "/v1/records/{id}/objections",
         responses=_NAMED,
         summary="File an objection or its withdrawal",
+        description="Without `recipient` and `handover` it is against every handover. "
+        "It is obeyed at once, also by a handover that is under way.",
     )
     async def put_objection(
         id: Id,  # noqa: A002
@@ -262,6 +290,9 @@ def _add_reads(api: StrictRouter, reads: Reads) -> None:
         "/v1/records/{id}",
         responses={**_VERSIONED, **_refusals(problems.FIELD_UNKNOWN)},
         summary="Read a record",
+        description="The access event is durable before the first byte leaves, and "
+        "`Audit-Event` names it. `view=masked` shows shapes; `classes` narrows the "
+        "answer.",
     )
     async def read_record(
         id: Id,  # noqa: A002
@@ -295,6 +326,8 @@ def _add_searches(api: StrictRouter, reads: Reads) -> None:
         "/v1/records",
         responses={**_NAMED, **_refusals(problems.CURSOR_INVALID)},
         summary="List records page by page",
+        description="Ids and ETags only. A page may be short or empty and not be the "
+        "last: `has_more` says so.",
     )
     async def list_records(
         response: Response,
@@ -318,6 +351,9 @@ def _add_searches(api: StrictRouter, reads: Reads) -> None:
             **_refusals(problems.FIELD_UNKNOWN, problems.PHONE_UNPARSABLE),
         },
         summary="Find records by identifiers",
+        description="Searchable fields of the catalogue, and `external_id`. Values "
+        "are compared in their normal form. They stand in the body, never in an "
+        "address.",
     )
     async def look_up_records(
         body: LookupIn,
@@ -334,6 +370,8 @@ def _add_searches(api: StrictRouter, reads: Reads) -> None:
         "/v1/aliases:resolve",
         responses={**_NAMED, **_refusals()},
         summary="Resolve records to aliases, aliases to records",
+        description="Events in the log name a record by its alias. What is unknown "
+        "to the caller's party is null.",
     )
     async def resolve_aliases(
         body: ResolveIn,

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from services.chassis.body import AnyOf, Body, Day, Instant, Text
 from services.chassis.clock import milliseconds
 from services.vault.custody import OPT_IN, OPT_OUT, FiledConsent, FiledObjection
+from services.vault.records import examples
 from services.vault.records.items import BatchItem
 from services.vault.records.once import Once
 from services.vault.records.values import RecordContent
@@ -61,6 +62,8 @@ class ConsentIn(Body):
     The recipient is an enrolled party: nothing but known names enters the log.
     """
 
+    model_config = examples.shown(examples.CONSENT)
+
     kind: ConsentKind
     recipient: PartyId
     classes: Annotated[list[ClassName], Field(min_length=1, max_length=64)]
@@ -83,6 +86,8 @@ class ConsentIn(Body):
 class ObjectionIn(Body):
     """An objection to handovers, or its withdrawal; without a name, to all."""
 
+    model_config = examples.shown(examples.OBJECTION)
+
     recipient: PartyId | None = None
     handover: RecordId | None = None
     objected_at: Instant
@@ -102,6 +107,8 @@ class ObjectionIn(Body):
 
 class RecordIn(Body):
     """A record; every field of it must be in the party's catalogue."""
+
+    model_config = examples.shown(examples.RECORD)
 
     external_id: ExternalId | None = None
     tags: Tags | None = None
@@ -149,12 +156,16 @@ class BatchItemIn(Body):
 class BatchIn(Body):
     """Up to 100 records."""
 
+    model_config = examples.shown(examples.BATCH)
+
     all_or_none: bool = False
     items: Annotated[list[BatchItemIn], Field(min_length=1, max_length=MAX_BATCH)]
 
 
 class PatchIn(Body):
     """A merge patch (RFC 7396) of documents and tags."""
+
+    model_config = examples.shown(examples.PATCH)
 
     tags: Tags | None = None
     documents: Documents = Field(default_factory=dict)
@@ -165,7 +176,14 @@ class PatchIn(Body):
 
 
 class EntriesIn(Body):
-    """Entries to append to one class."""
+    """Entries to append to one class.
+
+    Each entry has `entry_id` (1-64 visible ASCII characters, the caller's own name of
+    it; a known one replaces), `at` (when it happened, RFC 3339 with an offset; its
+    year picks the volume), and fields of the class.
+    """
+
+    model_config = examples.shown(examples.ENTRIES)
 
     class_: ClassName = Field(alias="class")
     entries: EntryList
@@ -185,6 +203,8 @@ class Identifier(Body):
 class LookupIn(Body):
     """Identifiers; always in the body, never in an address."""
 
+    model_config = examples.shown(examples.LOOKUP)
+
     identifiers: Annotated[
         list[Identifier], Field(min_length=1, max_length=MAX_IDENTIFIERS)
     ]
@@ -192,6 +212,8 @@ class LookupIn(Body):
 
 class ResolveIn(Body):
     """Records, aliases, or both."""
+
+    model_config = examples.shown(examples.RESOLVE)
 
     records: Annotated[list[RecordId], Field(max_length=100)] = Field(
         default_factory=list
