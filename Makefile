@@ -110,7 +110,7 @@ sizes:
 	if [ -n "$$bare" ]; then echo "no SPDX line:"; echo "$$bare"; exit 1; fi
 
 .PHONY: contracts
-contracts: $(STAMP) ## Generate OpenAPI, AsyncAPI, schemas and rule packs into contracts/
+contracts: $(STAMP) ## Generate OpenAPI, AsyncAPI, schemas, rule packs and deploy/SETTINGS.md
 	$(PY) -m services.cli.packs
 	$(PY) -m deploy.contracts
 
@@ -136,6 +136,15 @@ clean: ## Remove build/ (never the state of `make run`)
 .PHONY: help
 help: ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@printf '\nVariables, as in `make run LIMIT=60 STATE=/srv/k`\n'
+	@printf '  %-14s %s\n' LIMIT 'Customers in the demonstration, 24 or more (all 2,087)' \
+	  STATE 'State of `make run` ($(STATE)); its papers are in STATE-demo/' \
+	  KEYS 'Keys of `make run` ($(KEYS)); never inside STATE' \
+	  VAULT_PORT 'and TRANSFER_PORT, AUDIT_PORT: ports of `make run` ($(VAULT_PORT), $(TRANSFER_PORT), $(AUDIT_PORT))' \
+	  DIR 'Evidence for `make verify-strangers` ($(DIR))' \
+	  T 'Tests to run: `make test T=tests/unit`' \
+	  JOBS 'Processes that run them ($(JOBS))' \
+	  VENV 'The Python environment ($(VENV))'
 
 $(STAMP): requirements/dev.lock requirements/install.lock pyproject.toml
 	@echo "Setting up $(VENV): about half a minute, once"

@@ -124,7 +124,7 @@ def _shared() -> Iterator[str]:
 def _own(settings: type[ServiceSettings]) -> Iterator[str]:
     told = meanings(settings)
     for item in dataclasses.fields(settings):
-        if item.name in told:
+        if item.name in settings.__annotations__:  # not those of every service
             yield _row(settings.variable(item.name), item, told[item.name])
 
 

@@ -17,7 +17,7 @@ Party = Annotated[str, Text(64, pattern=r"^[a-z0-9][a-z0-9-]*$")]
 Note = Annotated[str, Text(2_000, lines=True)]
 MAX_PAYLOAD = 400_000
 
-_DEAL: Final = {
+_DEAL: Final[dict[str, Any]] = {
     "seller": "acme",
     "buyer": "birch",
     "reviewer": "counsel",

@@ -47,7 +47,7 @@ class EnvelopeIn(Body):
         return self.model_dump(mode="json")
 
 
-_ENVELOPE: Final = {
+_ENVELOPE: Final[dict[str, Any]] = {
     "payload": "eyJwZXJzb24iOiJhZGEifQ==",
     "payloadType": "application/vnd.keyturn.approval.v1+json",
     "signatures": [{"keyid": "0" * 64, "sig": "A" * 86 + "=="}],
