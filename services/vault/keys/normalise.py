@@ -3,8 +3,9 @@
 
 What does not parse is refused with the field's name and never left unindexed in
 silence. The payload keeps what the customer wrote; the normal form feeds the blind
-index alone. It depends on tables that change (`METADATA_VERSION`), so the version is
-stored beside the index and a change means a re-index.
+index alone. It depends on tables that change (`METADATA_VERSION`): where a new version
+of one changes a normal form, what was indexed before is found by its old form until it
+is written again (ADR 0016). Nothing re-indexes yet.
 """
 
 import unicodedata
