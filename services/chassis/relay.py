@@ -49,6 +49,7 @@ class Relay:
         self._on_state = on_state
         self._sent: dict[str, int] = {}
         self._flying: dict[str, list[tuple[int, int]]] = {}
+        self._is_down = False
         self._wake = asyncio.Event()
 
     async def run(self) -> None:
@@ -62,6 +63,7 @@ class Relay:
                     self._on_state("relaying")
                 except (BusUnavailable, DatabaseError):
                     # Nothing is known of what arrived: begin again at the receipts.
+                    self._is_down = True
                     self._sent.clear()
                     self._flying.clear()
                     self._on_state("waiting")
@@ -75,7 +77,9 @@ class Relay:
 
     async def _round(self) -> bool:
         """Publish the next rows of every lane; whether there were any."""
-        await self._publisher.connect()  # rows that nobody takes are not read
+        if self._is_down:
+            await self._publisher.connect()  # rows that nobody takes are not read
+            self._is_down = False
         rows = await self._journal.read(self._next_rows)
         if not rows:
             return False
