@@ -58,6 +58,10 @@ class House:
         login = client_login(self.place.vault_url, path, SystemClock())
         return str(granted(Api(self.place.vault_url), login)["access_token"])
 
+    def headers(self, client: str = SELLER_CRM) -> dict[str, str]:
+        """Return what a client sends with a request; good for ten minutes."""
+        return {"Authorization": f"Bearer {self.token(client)}"}
+
     def only(self, *names: str) -> None:
         """Leave only these processes running: events wait in the outbox meanwhile."""
         for name in ("worker", "transfer", "audit", "broker", "vault"):

@@ -40,7 +40,7 @@ def measure(run: Run, house: House) -> Iterator[Row]:
         run.say(f"events gather while audit is away, round {number + 1}")
         before = _settled(house)
         house.supervisor.halt("audit")
-        headers = {"Authorization": f"Bearer {house.token()}"}
+        headers = house.headers()
         url = house.place.vault_url
         load(
             url,

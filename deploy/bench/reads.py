@@ -59,7 +59,7 @@ def _at(
     cpu.aim = Aim(most=CPU_AIM, of="ours")
     p99.aim = Aim(most=P99_AIM, of="ours") if clients == 16 else None
     pid = house.supervisor.pid("vault")
-    headers = {"Authorization": f"Bearer {house.token()}"}
+    headers = house.headers()
     for _ in range(run.rounds):
         spent = cpu_seconds(pid)
         ours = _load(run, house.place.vault_url, paths, clients, headers)
@@ -94,7 +94,7 @@ def _load(
 
 
 def _one(house: House, path: str) -> bytes:
-    headers = {"Authorization": f"Bearer {house.token()}"}
+    headers = house.headers()
     answer = httpx.get(house.place.vault_url + path, headers=headers)
     answer.raise_for_status()
     return answer.content

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -76,12 +76,8 @@ class Publisher:
         Raises:
             BusUnavailable: The broker does not answer.
         """
-        try:
-            async with asyncio.timeout(BOUND_SECONDS):
-                await self._connected()
-        except (KafkaError, TimeoutError, OSError) as exc:
-            await self.abandon()
-            raise BusUnavailable("the broker does not answer") from exc
+        async with self._bounded():
+            pass
 
     async def publish(self, topic: str, messages: Sequence[Message]) -> None:
         """Return when the broker has acknowledged every message.
@@ -89,25 +85,30 @@ class Publisher:
         Raises:
             BusUnavailable: Some may have been published, in order; send again.
         """
-        try:
-            async with asyncio.timeout(BOUND_SECONDS):
-                producer = await self._connected()
-                sent = [
-                    await producer.send(
-                        topic, message.value, key=message.key, headers=message.headers
-                    )
-                    for message in messages
-                ]
-                await asyncio.gather(*sent)
-        except (KafkaError, TimeoutError, OSError) as exc:
-            await self.abandon()
-            raise BusUnavailable("the broker did not acknowledge in time") from exc
+        async with self._bounded() as producer:
+            sent = [
+                await producer.send(
+                    topic, message.value, key=message.key, headers=message.headers
+                )
+                for message in messages
+            ]
+            await asyncio.gather(*sent)
 
     async def abandon(self) -> None:
         """Give the producer up; the next publish makes a new one."""
         producer, self._producer = self._producer, None
         if producer is not None:
             await _stop(producer)
+
+    @contextlib.asynccontextmanager
+    async def _bounded(self) -> AsyncIterator[AIOKafkaProducer]:
+        """Give a connected producer; give it up when the broker does not answer."""
+        try:
+            async with asyncio.timeout(BOUND_SECONDS):
+                yield await self._connected()
+        except (KafkaError, TimeoutError, OSError) as exc:
+            await self.abandon()
+            raise BusUnavailable("the broker does not answer in time") from exc
 
     async def _connected(self) -> AIOKafkaProducer:
         address = self._address()
