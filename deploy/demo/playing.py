@@ -90,7 +90,8 @@ def play_and_serve(place: Place, limit: int | None) -> bool:
     try:
         finished = _is_finished(stage, narrator)
         if finished:
-            narrator.say("this state has seen the demonstration: it is served again")
+            narrator.say("this state has seen the demonstration: it is served again,")
+            narrator.say("and the figures below are those of that day")
             supervisor.prepare()
             supervisor.start()
             text = (folder / "report.json").read_text(encoding="utf-8")

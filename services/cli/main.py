@@ -3,6 +3,11 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
 from services.cli import handover, officer, sign, token, up, verify, verify_report
 from services.cli.help_pages import as_it_stands, command_group
 
@@ -30,6 +35,29 @@ app = command_group(
     "keyturn",
     epilog=as_it_stands(BEGINNING, EXIT_CODES),
 )
+
+
+def _tell_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it so
+    if wanted:
+        typer.echo(f"keyturn {version('keyturn')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _beginning(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            help="Tell the version and stop.",
+            callback=_tell_version,
+            is_eager=True,
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
 app.command(epilog=up.EPILOG)(up.up)
 app.command(epilog=verify_report.EPILOG)(verify.verify)
 app.command(epilog=token.EPILOG)(token.token)

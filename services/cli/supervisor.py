@@ -108,10 +108,17 @@ class Supervisor:
         until the last of its parts has ended.
 
         Raises:
-            StartFailed: Another supervisor has the state, or a port is in use.
+            StartFailed: Another supervisor has the state, or a port is in use or
+                given twice.
         """
         if self._claim != NONE:
             return
+        ports = self.place.ports()
+        if len(set(ports.values())) < len(ports):
+            raise StartFailed(
+                "two services have the same port; give each another one "
+                "(--vault-port, --transfer-port, --audit-port)"
+            )
         state = self.place.state
         state.parent.mkdir(parents=True, exist_ok=True)
         # Beside the state, not in it: whoever moves the state aside keeps the claim.
@@ -125,7 +132,7 @@ class Supervisor:
             )
         self._claim = claim
         self._lifeline, self._grip = os.pipe()
-        for name, port in self.place.ports().items():
+        for name, port in ports.items():
             if _is_taken(port):
                 self._release()
                 raise StartFailed(

@@ -138,3 +138,13 @@ def test_two_supervisors_never_have_the_same_state(
     second = Supervisor(place)
     second.claim()
     second.stop()
+
+
+def test_a_port_given_twice_is_refused_before_anything_is_touched(
+    tmp_path: Path,
+) -> None:
+    port = free_ports()[0]
+    place = Place(tmp_path / "state", tmp_path / "keys", port, port, free_ports()[1])
+    with pytest.raises(StartFailed, match="same port"):
+        Supervisor(place).prepare()
+    assert list(tmp_path.iterdir()) == []

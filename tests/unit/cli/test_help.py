@@ -6,6 +6,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -94,3 +95,9 @@ def test_the_modules_answer_to_help() -> None:
         command = [sys.executable, "-m", module, "--help"]
         shown = subprocess.run(command, capture_output=True, text=True, check=True)
         assert f"usage: python -m {module}" in shown.stdout
+
+
+def test_the_version_is_told() -> None:
+    shown = CliRunner().invoke(app, ["--version"])
+    assert shown.exit_code == 0
+    assert shown.output == f"keyturn {version('keyturn')}\n"
