@@ -37,7 +37,7 @@ app = command_group(
 )
 
 
-def _tell_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it so
+def _tell_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"keyturn {version('keyturn')}")
         raise typer.Exit
