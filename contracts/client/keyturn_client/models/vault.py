@@ -1,0 +1,421 @@
+# SPDX-License-Identifier: Apache-2.0
+# Generated from contracts/openapi/vault.json by `make contracts`.
+# ruff: noqa
+
+from __future__ import annotations
+
+from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
+
+
+class AppendedOut(TypedDict):
+    """
+    A record after entries were appended.
+    """
+
+    entries: int
+    etag: str
+    id: str
+
+
+Class: TypeAlias = str
+
+
+ConsentKind: TypeAlias = Literal["separate", "bundled", "optin", "optout"]
+
+
+EntriesIn = TypedDict(
+    "EntriesIn",
+    {
+        "class": str,
+        "entries": list[dict[str, str | int | bool | list[str] | None]],
+    },
+)
+
+
+class ErasedOut(TypedDict):
+    """
+    What an erasure is worth.
+
+    `effective_now`: the records' database holds nothing of it any more.
+    `effective_everywhere_by`: null until a key destruction settles what backups hold.
+    """
+
+    classes: list[str]
+    effective_everywhere_by: str | None
+    effective_now: bool
+    erased_at: str
+    id: str
+    versions: int
+
+
+class FiledOut(TypedDict):
+    """
+    A consent or objection is filed.
+    """
+
+    id: str
+
+
+Form: TypeAlias = Literal["document", "entries"]
+
+
+class FoundOut(TypedDict):
+    """
+    The records found for one identifier.
+    """
+
+    records: list[str]
+
+
+Grade: TypeAlias = Literal["general", "sensitive", "minor"]
+
+
+class Identifier(TypedDict):
+    """
+    A value to look for in a searchable field, or in `external_id`.
+    """
+
+    field: str
+    value: str
+
+
+class InstallationOut(TypedDict):
+    """
+    Which installation this is.
+    """
+
+    installation: str
+
+
+Kind: TypeAlias = Literal[
+    "name",
+    "email",
+    "phone",
+    "address",
+    "text",
+    "date",
+    "amount",
+    "number",
+    "integer",
+    "boolean",
+    "code",
+    "id",
+    "id_number",
+]
+
+
+class ListedOut(TypedDict):
+    """
+    A record on a page.
+    """
+
+    etag: str
+    id: str
+
+
+class LookupIn(TypedDict):
+    """
+    Identifiers; always in the body, never in an address.
+    """
+
+    identifiers: list[Identifier]
+
+
+class LookupOut(TypedDict):
+    """
+    Answers in the order of the identifiers.
+    """
+
+    items: list[FoundOut]
+
+
+Mask: TypeAlias = Literal[
+    "none",
+    "hide",
+    "name",
+    "email",
+    "phone",
+    "address",
+    "place",
+    "postal_code",
+    "date",
+    "amount",
+    "quantity",
+    "code",
+    "id_number",
+    "flag",
+]
+
+
+class ObjectionIn(TypedDict):
+    """
+    An objection to handovers, or its withdrawal; without a name, to all.
+    """
+
+    evidence_sha256: NotRequired[str | None]
+    handover: NotRequired[str | None]
+    objected_at: str
+    recipient: NotRequired[str | None]
+    withdrawn_at: NotRequired[str | None]
+
+
+class OfficerKeyOut(TypedDict):
+    """
+    One public key of an officer.
+
+    Attributes:
+        key_id: Hex SHA-256 of the raw public key.
+        public_key: Ed25519, base64.
+        revoked: Whether it was revoked; it then signs and opens nothing.
+    """
+
+    key_id: str
+    party: str
+    person: str
+    public_key: str
+    revoked: bool
+    role: str
+    use: Literal["login", "sign"]
+
+
+class OfficerKeysOut(TypedDict):
+    """
+    The public keys of a party's officers.
+    """
+
+    items: list[OfficerKeyOut]
+
+
+Tag: TypeAlias = str
+
+
+class PatchIn(TypedDict):
+    """
+    A merge patch (RFC 7396) of documents and tags.
+    """
+
+    documents: NotRequired[dict[str, dict[str, str | int | bool | list[str] | None]]]
+    tags: NotRequired[list[Tag] | None]
+
+
+Error = TypedDict(
+    "Error",
+    {
+        "code": str,
+        "in": str,
+        "msg": str,
+        "pointer": str,
+    },
+)
+
+
+class Problem(TypedDict):
+    code: str
+    detail: str
+    errors: NotRequired[list[Error]]
+    instance: NotRequired[str]
+    request_id: str
+    status: int
+    title: str
+    type: str
+
+
+class RecordIn(TypedDict):
+    """
+    A record; every field of it must be in the party's catalogue.
+    """
+
+    basis: NotRequired[dict[str, str]]
+    documents: NotRequired[dict[str, dict[str, str | int | bool | list[str] | None]]]
+    entries: NotRequired[
+        dict[str, list[dict[str, str | int | bool | list[str] | None]]]
+    ]
+    external_id: NotRequired[str | None]
+    retention: NotRequired[dict[str, str]]
+    tags: NotRequired[list[Tag] | None]
+
+
+Alias: TypeAlias = str
+
+
+Record: TypeAlias = str
+
+
+class ResolveIn(TypedDict):
+    """
+    Records, aliases, or both.
+    """
+
+    aliases: NotRequired[list[Alias]]
+    records: NotRequired[list[Record]]
+
+
+class ResolvedOut(TypedDict):
+    """
+    A record and its alias; what is unknown to the caller's party is null.
+    """
+
+    alias: str | None
+    record: str | None
+
+
+VersionOut = TypedDict(
+    "VersionOut",
+    {
+        "class": str,
+        "created_at": str,
+        "current": bool,
+        "custody": str,
+        "version": str,
+        "volume": str,
+    },
+)
+
+
+View: TypeAlias = Literal["full", "masked"]
+
+
+class WrittenOut(TypedDict):
+    """
+    A record after a change.
+    """
+
+    created: bool
+    etag: str
+    id: str
+
+
+class BatchResultOut(TypedDict):
+    """
+    What became of one item of a batch.
+    """
+
+    etag: NotRequired[str | None]
+    id: NotRequired[str | None]
+    problem: NotRequired[dict[str, Any] | None]
+    ref: str
+    status: int
+
+
+class ClassIn(TypedDict):
+    """
+    A class to add.
+    """
+
+    form: Form
+
+
+class ClassOut(TypedDict):
+    """
+    A class of the catalogue.
+    """
+
+    form: Form
+    name: str
+
+
+class ConsentIn(TypedDict):
+    """
+    A consent, or its withdrawal, as the person gave it.
+
+    `kind` `separate` is a consent to hand over, `bundled` one that was asked for with
+    something else and does not count; `optin` and `optout` name purposes in `classes`.
+    The recipient is an enrolled party: nothing but known names enters the log.
+    """
+
+    classes: list[Class]
+    evidence_sha256: NotRequired[str | None]
+    given_at: str
+    kind: ConsentKind
+    recipient: str
+    withdrawn_at: NotRequired[str | None]
+
+
+FieldIn = TypedDict(
+    "FieldIn",
+    {
+        "class": str,
+        "grade": NotRequired[Grade],
+        "kind": Kind,
+        "mask": NotRequired[Mask | None],
+        "searchable": NotRequired[bool],
+        "unique": NotRequired[bool],
+    },
+)
+
+
+FieldOut = TypedDict(
+    "FieldOut",
+    {
+        "class": str,
+        "grade": Grade,
+        "kind": Kind,
+        "mask": str,
+        "name": str,
+        "searchable": bool,
+        "unique": bool,
+    },
+)
+
+
+class HistoryOut(TypedDict):
+    """
+    The versions in the party's custody, oldest first.
+    """
+
+    items: list[VersionOut]
+
+
+class ListOut(TypedDict):
+    """
+    A page of records.
+    """
+
+    has_more: bool
+    items: list[ListedOut]
+    next_cursor: str | None
+
+
+class ResolveOut(TypedDict):
+    """
+    Pairs in the order of the request, records first.
+    """
+
+    items: list[ResolvedOut]
+
+
+class BatchOut(TypedDict):
+    """
+    The result of each item, in order.
+    """
+
+    items: list[BatchResultOut]
+
+
+class BatchItemIn(TypedDict):
+    """
+    One record of a batch; `ref` comes back with its result.
+    """
+
+    consents: NotRequired[list[ConsentIn]]
+    objections: NotRequired[list[ObjectionIn]]
+    record: RecordIn
+    ref: str
+
+
+class CatalogueOut(TypedDict):
+    """
+    A party's catalogue.
+    """
+
+    classes: list[ClassOut]
+    fields: list[FieldOut]
+
+
+class BatchIn(TypedDict):
+    """
+    Up to 100 records.
+    """
+
+    all_or_none: NotRequired[bool]
+    items: list[BatchItemIn]
