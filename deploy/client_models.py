@@ -87,7 +87,6 @@ def _header(service: str) -> str:
     return (
         "# SPDX-License-Identifier: Apache-2.0\n"
         f"# Generated from contracts/openapi/{service}.json by `make contracts`.\n"
-        "# ruff: noqa\n"
     )
 
 

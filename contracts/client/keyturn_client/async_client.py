@@ -11,29 +11,34 @@ from typing import Any, Self
 
 import httpx
 
+from contracts.log.checkpoint import Checkpoint
 from keyturn_client import audit, transfer, vault
 from keyturn_client.audit import Filters, LogEvent
-from keyturn_client.batches import Item
 from keyturn_client.awaited import AsyncSender, sent
+from keyturn_client.batches import Item
 from keyturn_client.calls import Answer, Call
 from keyturn_client.connecting import House
 from keyturn_client.conversation import edited
 from keyturn_client.login import Login
-from keyturn_client.models.transfer import HandoverView
+from keyturn_client.models.audit import EventsOut
+from keyturn_client.models.transfer import HandoverPage, HandoverView
 from keyturn_client.models.vault import (
     BatchItemIn,
+    InstallationOut,
     ListedOut,
+    ListOut,
+    OfficerKeysOut,
     PatchIn,
     WrittenOut,
 )
 from keyturn_client.proving import LogView, Proven
 
-from contracts.log.checkpoint import Checkpoint
-
 
 class AsyncRoom:
-    """Operations that belong together; each method is one of `vault`, `transfer` or
-    `audit`, sent, and has its arguments and its documentation.
+    """Operations that belong together.
+
+    Each method is one of `vault`, `transfer` or `audit`, sent; its arguments and its
+    documentation are there.
     """
 
     def __init__(self, sender: AsyncSender) -> None:
@@ -70,7 +75,7 @@ class AsyncRecords(AsyncRoom):
     ) -> AsyncIterator[ListedOut]:
         """Yield the id and ETag of every record, page by page of `limit`."""
 
-        def call(cursor: str | None) -> Call[vault.m.ListOut]:
+        def call(cursor: str | None) -> Call[ListOut]:
             return vault.list_records(cursor=cursor, limit=limit, purpose=purpose)
 
         async for answer in self.sender.pages(call):
@@ -122,7 +127,7 @@ class AsyncHandovers(AsyncRoom):
     ) -> AsyncIterator[HandoverView]:
         """Yield every handover, the newest first."""
 
-        def call(cursor: str | None) -> Call[transfer.m.HandoverPage]:
+        def call(cursor: str | None) -> Call[HandoverPage]:
             return transfer.list_handovers(cursor=cursor, limit=limit, state=state)
 
         async for answer in self.sender.pages(call):
@@ -158,7 +163,7 @@ class AsyncLog(AsyncRoom):
     ) -> AsyncIterator[LogEvent]:
         """Yield every event that is found, page by page of `limit`."""
 
-        def call(cursor: str | None) -> Call[audit.m.EventsOut]:
+        def call(cursor: str | None) -> Call[EventsOut]:
             return audit.find_events(filters, cursor=cursor, limit=limit)
 
         async for answer in self.sender.pages(call):
@@ -217,11 +222,11 @@ class AsyncKeyturn:
         self.handovers = AsyncHandovers(self.sender)
         self.log = AsyncLog(self.sender)
 
-    async def installation(self) -> Answer[vault.m.InstallationOut]:
+    async def installation(self) -> Answer[InstallationOut]:
         """Which installation this is."""
         return await self.sender.send(vault.read_installation())
 
-    async def officers(self, party: str) -> Answer[vault.m.OfficerKeysOut]:
+    async def officers(self, party: str) -> Answer[OfficerKeysOut]:
         """The officers of a party and their public keys."""
         return await self.sender.send(vault.list_officers(party))
 

@@ -7,12 +7,11 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
+from contracts import base64text
 from keyturn_client.calls import Call, PathTail, Service, bytes_of, json_of, make
 from keyturn_client.errors import AnswerMalformed
 from keyturn_client.models import audit as m
 from keyturn_client.sse import ServerSentEvent
-
-from contracts import base64text
 
 UNREADABLE = "unreadable"
 

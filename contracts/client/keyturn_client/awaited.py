@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from functools import partial, wraps
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
@@ -148,7 +148,9 @@ def sent(
     """Return the method that sends what `make` makes."""
 
     @wraps(make)
-    async def method(room: AsyncBound, *args: A.args, **kwargs: A.kwargs) -> Answer[T]:
+    async def method(
+        room: AsyncBound, /, *args: A.args, **kwargs: A.kwargs
+    ) -> Answer[T]:
         return await room.sender.send(make(*args, **kwargs))
 
     return method

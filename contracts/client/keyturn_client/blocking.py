@@ -144,7 +144,7 @@ def sent(
     """Return the method that sends what `make` makes."""
 
     @wraps(make)
-    def method(room: Bound, *args: A.args, **kwargs: A.kwargs) -> Answer[T]:
+    def method(room: Bound, /, *args: A.args, **kwargs: A.kwargs) -> Answer[T]:
         return room.sender.send(make(*args, **kwargs))
 
     return method

@@ -84,14 +84,13 @@ class Call(Generic[T]):
         timeout: httpx.Timeout | None = None,
     ) -> httpx.Request:
         """Return the request to send; the same at each try."""
-        limits = {} if timeout is None else {"timeout": timeout}
         return http.build_request(
             self.method,
             f"{origin}{self.path}",
             params=self.query or None,
             headers=dict(self.headers),
             json=self.body,
-            **limits,
+            timeout=httpx.USE_CLIENT_DEFAULT if timeout is None else timeout,
         )
 
 

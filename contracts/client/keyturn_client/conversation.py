@@ -30,7 +30,7 @@ Conversation: TypeAlias = Generator[Call[Any] | Pause, Any, T]
 
 
 def ask(call: Call[T]) -> Conversation[Answer[T]]:
-    """Send one call: `answer = yield from ask(call)` keeps its type."""
+    """Have one call sent; keeps the type of its answer."""
     return cast("Answer[T]", (yield call))
 
 

@@ -46,7 +46,7 @@ class Refused(KeyturnError):
         retry_after: Seconds that the service asks to wait, where it does.
     """
 
-    def __init__(  # noqa: PLR0913 - the members of a problem
+    def __init__(
         self,
         status: int,
         code: str,

@@ -13,6 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from contracts.log import merkle, tiles
+from contracts.log.checkpoint import Checkpoint, open_checkpoint
+from contracts.log.errors import LogError
+from contracts.log.note import NoteVerifier
+from contracts.log.proof import TlogProof
+from contracts.log.tiles import TILE_WIDTH, TileId
 from keyturn_client import audit
 from keyturn_client.audit import LogEvent
 from keyturn_client.calls import Call
@@ -24,13 +30,6 @@ from keyturn_client.errors import (
     PinUnusable,
     ProofWrong,
 )
-
-from contracts.log import merkle, tiles
-from contracts.log.checkpoint import Checkpoint, open_checkpoint
-from contracts.log.errors import LogError
-from contracts.log.note import NoteVerifier
-from contracts.log.proof import TlogProof
-from contracts.log.tiles import TILE_WIDTH, TileId
 
 POLL_SECONDS: Final = 0.5  # the log is published every second
 MAX_PIN_BYTES: Final = 128 * 1024

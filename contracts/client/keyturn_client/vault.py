@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The vault's operations as calls. Values of persons stand in bodies, never in paths."""
+"""The vault's operations as calls. Personal values stand in bodies, never in paths."""
 
 from __future__ import annotations
 
@@ -243,7 +243,7 @@ def list_officers(party: str) -> Call[m.OfficerKeysOut]:
     return _call("list_officers", "GET", path, place={"party": party})
 
 
-def _record(  # noqa: PLR0913 - the parts of a request
+def _record(
     operation: str,
     method: str,
     tail: str,

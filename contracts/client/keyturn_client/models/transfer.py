@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # Generated from contracts/openapi/transfer.json by `make contracts`.
-# ruff: noqa
 
 from __future__ import annotations
 
 from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
-
 
 DealType: TypeAlias = Literal[
     "share_transfer", "merger", "division", "asset_sale", "customer_list", "bankruptcy"

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 # Generated from contracts/openapi/vault.json by `make contracts`.
-# ruff: noqa
 
 from __future__ import annotations
 
