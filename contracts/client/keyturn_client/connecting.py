@@ -21,7 +21,7 @@ from keyturn_client.errors import Unreachable
 from keyturn_client.login import TOKEN_PATH, BearerAuth, Login
 from keyturn_client.retrying import Retries
 
-TIMEOUT: Final = httpx.Timeout(30.0, connect=10.0)
+CONNECT_SECONDS: Final = 10.0
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 _NEVER_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
@@ -61,7 +61,7 @@ class House:
             that the vault knows.
         tls: Whom to trust.
         retries: How patient to be.
-        timeout: Limits of one try.
+        timeout: Seconds of silence after which one try is given up.
         plain_http: Allow plain HTTP to other machines, where something else encrypts.
 
     Raises:
@@ -74,7 +74,7 @@ class House:
     purpose: str | None = None
     tls: Tls = field(default_factory=Tls)
     retries: Retries = field(default_factory=Retries)
-    timeout: httpx.Timeout = TIMEOUT
+    timeout: float = 30.0
     plain_http: bool = False
 
     def __post_init__(self) -> None:
@@ -114,7 +114,7 @@ class House:
             "auth": auth,
             "headers": purpose,
             "verify": self.tls.context(),
-            "timeout": self.timeout,
+            "timeout": httpx.Timeout(self.timeout, connect=CONNECT_SECONDS),
             "follow_redirects": False,
             "trust_env": False,  # no proxy and no .netrc that nobody named here
         }
