@@ -11,7 +11,7 @@ from keyturn_client.batches import Item
 from keyturn_client.calls import Answer, Call
 from keyturn_client.client import Keyturn
 from keyturn_client.connecting import House, Tls
-from keyturn_client.login import ClientLogin, Secret
+from keyturn_client.login import ClientLogin, OfficerLogin, Secret
 from keyturn_client.proving import LogView, Proven, verify_proof
 from keyturn_client.retrying import Retries
 from keyturn_client.sse import EventParser, ServerSentEvent
@@ -28,6 +28,7 @@ __all__ = [
     "Keyturn",
     "LogEvent",
     "LogView",
+    "OfficerLogin",
     "Proven",
     "Retries",
     "Secret",

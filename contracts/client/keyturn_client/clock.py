@@ -13,3 +13,8 @@ def monotonic() -> float:
 def new_key() -> str:
     """Return an idempotency key that nobody can guess: 32 characters, 192 bits."""
     return secrets.token_urlsafe(24)
+
+
+def epoch_seconds() -> int:
+    """Return seconds since 1970, UTC."""
+    return int(time.time())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who calls: a client's credentials, and the tokens that the vault gives for them.
+"""Who calls: credentials of a system or a person, and the tokens they are given.
 
 A token is renewed before it ends, and once more when a service no longer takes it.
 No secret has a `repr`, and none is ever put into an address.
@@ -7,20 +7,25 @@ No secret has a `repr`, and none is ever put into an address.
 
 from __future__ import annotations
 
+import base64
 import json
+import os
 import stat
 from collections.abc import AsyncGenerator, Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import httpx
 
+from contracts.officers import OfficerFile, OfficerFileMalformed, parse_file
 from keyturn_client import clock
 from keyturn_client.calls import check, json_of
 from keyturn_client.errors import AnswerMalformed, CredentialsUnusable
 
 TOKEN_PATH: Final = "/v1/token"  # noqa: S105 - a path
+ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+ASSERTION_SECONDS: Final = 30
 EARLY_SECONDS: Final = 30.0  # a token is renewed so long before its end
 _MAX_FILE_BYTES: Final = 64 * 1024
 
@@ -67,15 +72,10 @@ class ClientLogin:
         Raises:
             CredentialsUnusable: It is missing, readable by others, or no such file.
         """
-        file = Path(path)
+        raw = _private(Path(path))
         try:
-            if stat.S_IMODE(file.stat().st_mode) & 0o077:
-                raise CredentialsUnusable("others may read the credentials: chmod 600")
-            with file.open("rb") as opened:
-                found = json.loads(opened.read(_MAX_FILE_BYTES))
+            found = json.loads(raw)
             return cls.of(str(found["client_id"]), str(found["client_secret"]))
-        except OSError:
-            raise CredentialsUnusable("the credentials file cannot be read") from None
         except (ValueError, KeyError, TypeError):
             # `from None`: the cause would carry the text, and with it the secret.
             message = "the credentials file has no client_id and client_secret"
@@ -90,6 +90,70 @@ class ClientLogin:
             "client_secret": self.client_secret.text,
             **asked,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class OfficerLogin:
+    """A person of a party, by the login key of the officer's file (RFC 7523).
+
+    The file's other key, which signs documents, is never used here.
+    """
+
+    officer: OfficerFile
+
+    @classmethod
+    def from_file(cls, path: Path | str) -> OfficerLogin:
+        """Return the login of an officer's key file.
+
+        Raises:
+            CredentialsUnusable: It is missing, readable by others, or no such file.
+        """
+        try:
+            return cls(parse_file(_private(Path(path))))
+        except OfficerFileMalformed:
+            raise CredentialsUnusable("the officer's key file is damaged") from None
+
+    def form(self) -> dict[str, str]:
+        """Return a fresh assertion, good for a short time and once."""
+        return {
+            "grant_type": "client_credentials",
+            "client_assertion_type": ASSERTION_TYPE,
+            "client_assertion": self._assertion(),
+        }
+
+    def _assertion(self) -> str:
+        pair, now = self.officer.login, clock.epoch_seconds()
+        header = {"alg": "Ed25519", "typ": "JWT", "kid": pair.key_id}
+        claims = {
+            "iss": pair.key_id,
+            "sub": pair.key_id,
+            "aud": f"urn:keyturn:{self.officer.installation}:token",
+            "iat": now,
+            "exp": now + ASSERTION_SECONDS,
+            "jti": clock.new_key(),
+        }
+        signed = f"{_part(header)}.{_part(claims)}"
+        signature = pair.signing_key().sign(signed.encode()).signature
+        return f"{signed}.{_base64url(signature)}"
+
+
+def _part(members: dict[str, Any]) -> str:
+    return _base64url(json.dumps(members, separators=(",", ":")).encode())
+
+
+def _base64url(octets: bytes) -> str:
+    return base64.urlsafe_b64encode(octets).rstrip(b"=").decode()
+
+
+def _private(path: Path) -> bytes:
+    """Return a file that is its owner's alone. Raises CredentialsUnusable."""
+    try:
+        with path.open("rb") as opened:
+            if stat.S_IMODE(os.fstat(opened.fileno()).st_mode) & 0o077:
+                raise CredentialsUnusable("others may read the file: chmod 600")
+            return opened.read(_MAX_FILE_BYTES)
+    except OSError:
+        raise CredentialsUnusable("the file cannot be read") from None
 
 
 class BearerAuth(httpx.Auth):

@@ -11,15 +11,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from keyturn_client import ClientLogin, House, OfficerLogin
+
+from contracts.officers import OfficerRole
 from contracts.purposes import Purpose
 from contracts.scopes import Scope
 from deploy.demo.playing import free_ports
 from deploy.demo.scaled import scaled_world
-from keyturn_client import ClientLogin, House
+from services.chassis.key_files import private_directory
+from services.cli.officer import (
+    enrolment,
+    installation_of,
+    new_officer,
+    write_officer,
+)
 from services.cli.place import Place
 from services.cli.supervisor import Supervisor
+from services.cli.token import read_officer
 
 CLIENT: Final = "acme-crm"
+OWNER: Final = "officers/owner.json"
 NAMED: Final = ("--name", "Acme", "--region", "DE", "--timezone", "Europe/Berlin")
 SCOPES: Final = frozenset(
     {
@@ -64,6 +75,10 @@ class Standing:
         return ClientLogin.from_file(self.credentials)
 
     @property
+    def owner(self) -> OfficerLogin:
+        return OfficerLogin.from_file(self.place.keys / OWNER)
+
+    @property
     def vkey(self) -> str:
         return (self.place.state / "log.vkey").read_text(encoding="utf-8").strip()
 
@@ -74,7 +89,9 @@ def standing(world: str, folder: Path) -> Iterator[Standing]:
     if world == "scaled":
         with scaled_world() as scaled:
             environ = dict(scaled.environ)
-            with _up(Place(folder / "state", folder / "keys", *free_ports(), environ)) as up:
+            with _up(
+                Place(folder / "state", folder / "keys", *free_ports(), environ)
+            ) as up:
                 yield up
         return
     with _up(Place(folder / "state", folder / "keys", *free_ports())) as up:
@@ -91,6 +108,7 @@ def _up(place: Place) -> Iterator[Standing]:
     rights = ["--scope", *SCOPES, "--purpose", *PURPOSES]
     default = ["--default-purpose", Purpose.CUSTOMER_SERVICE]
     _enrol(place, "client", "--party", "acme", "--id", CLIENT, *rights, *default)
+    _enrol_owner(place)
     supervisor.start()
     try:
         yield Standing(place)
@@ -102,3 +120,12 @@ def _enrol(place: Place, *words: str) -> None:
     """As the guide says: a command on the vault's host, which writes the file."""
     command = (sys.executable, "-m", "services.vault", "enrol", *words)
     subprocess.run(command, env=place.settings(), check=True, capture_output=True)
+
+
+def _enrol_owner(place: Place) -> None:
+    path = place.keys / OWNER
+    private_directory(path.parent)
+    installation = installation_of(place.state)
+    write_officer(path, new_officer(installation, "acme", "owner", OfficerRole.OWNER))
+    words = enrolment(read_officer(path))
+    _enrol(place, *words[words.index("enrol") + 1 :])
