@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
-
-from datamodel_code_generator import DataModelType, Formatter, InputFileType, generate
-from datamodel_code_generator.format import PythonVersion
 
 FOLDER: Final = (
     Path(__file__).parents[1] / "contracts" / "client" / "keyturn_client" / "models"
@@ -67,12 +66,20 @@ _REF: Final = "#/components/schemas/"
 
 def document(service: str, openapi: Mapping[str, Any]) -> tuple[Path, str]:
     """Return where a service's models are, and their text."""
+    # Slow to load, and wanted by `make contracts` alone.
+    from datamodel_code_generator import (  # noqa: PLC0415
+        DataModelType,
+        InputFileType,
+        generate,
+    )
+    from datamodel_code_generator.format import PythonVersion  # noqa: PLC0415
+
     made = generate(
         json.dumps(_offered(service, openapi)),
         input_file_type=InputFileType.OpenAPI,
         output_model_type=DataModelType.TypingTypedDict,
         target_python_version=PythonVersion.PY_311,
-        formatters=[Formatter.RUFF_FORMAT],
+        formatters=[],
         use_schema_description=True,
         use_union_operator=True,
         use_standard_collections=True,
@@ -80,7 +87,17 @@ def document(service: str, openapi: Mapping[str, Any]) -> tuple[Path, str]:
         disable_timestamp=True,
         custom_file_header=_header(service),
     )
-    return FOLDER / f"{service}.py", str(made)
+    path = FOLDER / f"{service}.py"
+    return path, _formatted(path, str(made))
+
+
+def _formatted(path: Path, text: str) -> str:
+    """Return the text as `make fmt` leaves it."""
+    command = (sys.executable, "-m", "ruff", "format", "--stdin-filename", path, "-")
+    done = subprocess.run(
+        command, input=text, capture_output=True, text=True, check=True
+    )
+    return done.stdout
 
 
 def _header(service: str) -> str:

@@ -65,7 +65,7 @@ class EventParser:
             return self._complete()
         name, _, value = line.partition(":")
         value = value.removeprefix(" ")
-        self._size += len(value)
+        self._size += len(line) + 1  # empty lines take memory too
         match name:
             case "data":
                 self._data.append(value)

@@ -11,12 +11,12 @@ class AlertOut(TypedDict):
     An alert; each is also an event in the log.
     """
 
-    acknowledged_at: int | None
-    code: str
     id: str
+    code: str
     lane: str
-    raised_at: int
     seq: int
+    raised_at: int
+    acknowledged_at: int | None
 
 
 class AlertsOut(TypedDict):
@@ -50,11 +50,11 @@ class LaneEndOut(TypedDict):
             source at most one.
     """
 
-    followers: list[str]
-    head: str
     lane: str
-    leaf_hash: str
     seq: int
+    leaf_hash: str
+    head: str
+    followers: list[str]
 
 
 class LaneOut(TypedDict):
@@ -63,9 +63,9 @@ class LaneOut(TypedDict):
     """
 
     lane: str
-    seq: int
     service: str
     slot: str
+    seq: int
     successor: str
 
 
@@ -83,23 +83,23 @@ Order: TypeAlias = Literal["asc", "desc"]
 Error = TypedDict(
     "Error",
     {
-        "code": str,
         "in": str,
-        "msg": str,
         "pointer": str,
+        "code": str,
+        "msg": str,
     },
 )
 
 
 class Problem(TypedDict):
-    code: str
-    detail: str
-    errors: NotRequired[list[Error]]
-    instance: NotRequired[str]
-    request_id: str
-    status: int
-    title: str
     type: str
+    title: str
+    status: int
+    detail: str
+    instance: NotRequired[str]
+    code: str
+    request_id: str
+    errors: NotRequired[list[Error]]
 
 
 class EventOut(TypedDict):
@@ -115,12 +115,12 @@ class EventOut(TypedDict):
         proof: Where its proof is.
     """
 
-    event: dict[str, Any] | None
-    id: str
     index: int
+    id: str
     leaf_hash: str
-    proof: str | None
     raw: str
+    event: dict[str, Any] | None
+    proof: str | None
 
 
 class EventsOut(TypedDict):
@@ -128,7 +128,7 @@ class EventsOut(TypedDict):
     A page of events in the order asked for; `size` leaves were searched.
     """
 
-    has_more: bool
     items: list[EventOut]
     next_cursor: str | None
+    has_more: bool
     size: int

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 
+
 DealType: TypeAlias = Literal[
     "share_transfer", "merger", "division", "asset_sale", "customer_list", "bankruptcy"
 ]
@@ -15,16 +16,16 @@ class DocumentView(TypedDict):
     A signed document with its envelope.
     """
 
-    at: str
-    counts: bool
-    digest: str
-    envelope: dict[str, Any]
-    key_id: str
+    step: int
     kind: str
     role: str
-    step: int
+    key_id: str
     subject: str
+    digest: str
+    at: str
+    counts: bool
     voided_step: int | None
+    envelope: dict[str, Any]
 
 
 class Documents(TypedDict):
@@ -50,30 +51,30 @@ class Phase(TypedDict):
     Seconds spent in a state.
     """
 
-    seconds: float
     state: str
+    seconds: float
 
 
 Error = TypedDict(
     "Error",
     {
-        "code": str,
         "in": str,
-        "msg": str,
         "pointer": str,
+        "code": str,
+        "msg": str,
     },
 )
 
 
 class Problem(TypedDict):
-    code: str
-    detail: str
-    errors: NotRequired[list[Error]]
-    instance: NotRequired[str]
-    request_id: str
-    status: int
-    title: str
     type: str
+    title: str
+    status: int
+    detail: str
+    instance: NotRequired[str]
+    code: str
+    request_id: str
+    errors: NotRequired[list[Error]]
 
 
 class ProgressView(TypedDict):
@@ -86,14 +87,14 @@ class ProgressView(TypedDict):
     """
 
     batches: int
-    dropped: int
-    eta_seconds: int | None
     executed: int
+    verified: int
     failed: int
     folios: int
     folios_total: int
+    dropped: int
     rate: float
-    verified: int
+    eta_seconds: int | None
 
 
 class SignatureBody(TypedDict):
@@ -110,14 +111,14 @@ class SignatureView(TypedDict):
     Who signed what; `counts` is false once an edit voided it.
     """
 
-    at: str
-    counts: bool
-    digest: str
-    key_id: str
+    step: int
     kind: str
     role: str
-    step: int
+    key_id: str
     subject: str
+    digest: str
+    at: str
+    counts: bool
     voided_step: int | None
 
 
@@ -149,16 +150,16 @@ class StepView(TypedDict):
     One step of the history; what it was signed with, by digest.
     """
 
-    at: str
-    document: str | None
-    event: str
-    from_state: str
-    key_id: str | None
-    note: str | None
-    reason: str | None
-    role: str
     step: int
+    event: str
+    role: str
+    key_id: str | None
+    from_state: str
     to_state: str
+    document: str | None
+    reason: str | None
+    note: str | None
+    at: str
 
 
 class ToSign(TypedDict):
@@ -166,12 +167,12 @@ class ToSign(TypedDict):
     A document that may be signed now: its media type, subject and fixed body.
     """
 
-    body: dict[str, Any]
     event: str
     kind: str
     payload_type: str
-    roles: list[str]
     subject: str | None
+    body: dict[str, Any]
+    roles: list[str]
 
 
 class CreateBody(TypedDict):
@@ -179,12 +180,12 @@ class CreateBody(TypedDict):
     A new handover; `reviewer` is the party of the independent professional.
     """
 
-    buyer: str
-    deal_type: DealType
-    note: NotRequired[str | None]
-    path: Path
-    reviewer: NotRequired[str | None]
     seller: str
+    buyer: str
+    reviewer: NotRequired[str | None]
+    deal_type: DealType
+    path: Path
+    note: NotRequired[str | None]
 
 
 class EnvelopeBody(TypedDict):
@@ -204,27 +205,27 @@ class HandoverView(TypedDict):
     `transferred`: folios that the turn gave to the buyer; null before the turn.
     """
 
-    as_of: str | None
-    buyer: str
-    created_at: str
-    deal_type: str
-    decision_root: str | None
-    fault: str | None
-    gates_not_built: list[str]
     id: str
-    note: str | None
-    path: str
-    plan_hash: str | None
-    progress: ProgressView
-    reviewer: str | None
-    seller: str
-    signed: list[str]
-    snapshot_id: str | None
     state: str
     step: int
-    to_sign: list[ToSign]
-    transferred: int | None
+    seller: str
+    buyer: str
+    reviewer: str | None
+    deal_type: str
+    path: str
+    note: str | None
+    created_at: str
+    plan_hash: str | None
+    snapshot_id: str | None
+    as_of: str | None
+    decision_root: str | None
     waiting_for: list[str]
+    signed: list[str]
+    to_sign: list[ToSign]
+    fault: str | None
+    progress: ProgressView
+    transferred: int | None
+    gates_not_built: list[str]
 
 
 class History(TypedDict):
@@ -240,29 +241,29 @@ class Report(TypedDict):
     The report of a handover: counts, phases, signatures, what is not built.
     """
 
-    as_of: str | None
-    backup: dict[str, Any] | None
-    buyer: str
-    deal_type: str
-    decision_root: str | None
-    disclaimer: str
-    frozen_counts: dict[str, dict[str, dict[str, int]]] | None
-    gates_not_built: list[str]
     handover: str
-    inventory: dict[str, dict[str, int]] | None
-    path: str
-    phases: list[Phase]
-    plan_hash: str | None
-    progress: ProgressView
-    reviewer: str | None
-    rules_not_built: list[str]
-    seller: str
-    signatures: list[SignatureView]
-    snapshot_id: str | None
     state: str
-    steps: list[StepView]
-    turned_at: str | int | None
+    seller: str
+    buyer: str
+    reviewer: str | None
+    deal_type: str
+    path: str
+    plan_hash: str | None
+    snapshot_id: str | None
+    as_of: str | None
+    decision_root: str | None
+    frozen_counts: dict[str, dict[str, dict[str, int]]] | None
     turned_counts: dict[str, dict[str, dict[str, int]]] | None
+    turned_at: str | int | None
+    inventory: dict[str, dict[str, int]] | None
+    backup: dict[str, Any] | None
+    progress: ProgressView
+    phases: list[Phase]
+    steps: list[StepView]
+    signatures: list[SignatureView]
+    gates_not_built: list[str]
+    rules_not_built: list[str]
+    disclaimer: str
 
 
 class StepBody(TypedDict):
@@ -276,10 +277,10 @@ class StepBody(TypedDict):
         plan: For `ready`: retention, window_closes, contract_hash, expires, ...
     """
 
-    document: NotRequired[EnvelopeBody | None]
     note: NotRequired[str | None]
-    plan: NotRequired[dict[str, Any] | None]
+    document: NotRequired[EnvelopeBody | None]
     scope: NotRequired[dict[str, Any] | None]
+    plan: NotRequired[dict[str, Any] | None]
 
 
 class HandoverPage(TypedDict):
@@ -287,6 +288,6 @@ class HandoverPage(TypedDict):
     A page of handovers, the newest first.
     """
 
-    has_more: bool
     items: list[HandoverView]
     next_cursor: str | None
+    has_more: bool

@@ -11,9 +11,9 @@ class AppendedOut(TypedDict):
     A record after entries were appended.
     """
 
-    entries: int
-    etag: str
     id: str
+    etag: str
+    entries: int
 
 
 Class: TypeAlias = str
@@ -39,12 +39,12 @@ class ErasedOut(TypedDict):
     `effective_everywhere_by`: null until a key destruction settles what backups hold.
     """
 
-    classes: list[str]
-    effective_everywhere_by: str | None
-    effective_now: bool
-    erased_at: str
     id: str
+    classes: list[str]
     versions: int
+    erased_at: str
+    effective_now: bool
+    effective_everywhere_by: str | None
 
 
 class FiledOut(TypedDict):
@@ -108,8 +108,8 @@ class ListedOut(TypedDict):
     A record on a page.
     """
 
-    etag: str
     id: str
+    etag: str
 
 
 class LookupIn(TypedDict):
@@ -151,11 +151,11 @@ class ObjectionIn(TypedDict):
     An objection to handovers, or its withdrawal; without a name, to all.
     """
 
-    evidence_sha256: NotRequired[str | None]
+    recipient: NotRequired[str | None]
     handover: NotRequired[str | None]
     objected_at: str
-    recipient: NotRequired[str | None]
     withdrawn_at: NotRequired[str | None]
+    evidence_sha256: NotRequired[str | None]
 
 
 class OfficerKeyOut(TypedDict):
@@ -171,10 +171,10 @@ class OfficerKeyOut(TypedDict):
     key_id: str
     party: str
     person: str
-    public_key: str
-    revoked: bool
     role: str
     use: Literal["login", "sign"]
+    public_key: str
+    revoked: bool
 
 
 class OfficerKeysOut(TypedDict):
@@ -193,30 +193,30 @@ class PatchIn(TypedDict):
     A merge patch (RFC 7396) of documents and tags.
     """
 
-    documents: NotRequired[dict[str, dict[str, str | int | bool | list[str] | None]]]
     tags: NotRequired[list[Tag] | None]
+    documents: NotRequired[dict[str, dict[str, str | int | bool | list[str] | None]]]
 
 
 Error = TypedDict(
     "Error",
     {
-        "code": str,
         "in": str,
-        "msg": str,
         "pointer": str,
+        "code": str,
+        "msg": str,
     },
 )
 
 
 class Problem(TypedDict):
-    code: str
-    detail: str
-    errors: NotRequired[list[Error]]
-    instance: NotRequired[str]
-    request_id: str
-    status: int
-    title: str
     type: str
+    title: str
+    status: int
+    detail: str
+    instance: NotRequired[str]
+    code: str
+    request_id: str
+    errors: NotRequired[list[Error]]
 
 
 class RecordIn(TypedDict):
@@ -224,20 +224,20 @@ class RecordIn(TypedDict):
     A record; every field of it must be in the party's catalogue.
     """
 
+    external_id: NotRequired[str | None]
+    tags: NotRequired[list[Tag] | None]
     basis: NotRequired[dict[str, str]]
+    retention: NotRequired[dict[str, str]]
     documents: NotRequired[dict[str, dict[str, str | int | bool | list[str] | None]]]
     entries: NotRequired[
         dict[str, list[dict[str, str | int | bool | list[str] | None]]]
     ]
-    external_id: NotRequired[str | None]
-    retention: NotRequired[dict[str, str]]
-    tags: NotRequired[list[Tag] | None]
-
-
-Alias: TypeAlias = str
 
 
 Record: TypeAlias = str
+
+
+Alias: TypeAlias = str
 
 
 class ResolveIn(TypedDict):
@@ -245,8 +245,8 @@ class ResolveIn(TypedDict):
     Records, aliases, or both.
     """
 
-    aliases: NotRequired[list[Alias]]
     records: NotRequired[list[Record]]
+    aliases: NotRequired[list[Alias]]
 
 
 class ResolvedOut(TypedDict):
@@ -254,19 +254,19 @@ class ResolvedOut(TypedDict):
     A record and its alias; what is unknown to the caller's party is null.
     """
 
-    alias: str | None
     record: str | None
+    alias: str | None
 
 
 VersionOut = TypedDict(
     "VersionOut",
     {
         "class": str,
+        "volume": str,
+        "version": str,
         "created_at": str,
         "current": bool,
         "custody": str,
-        "version": str,
-        "volume": str,
     },
 )
 
@@ -279,9 +279,9 @@ class WrittenOut(TypedDict):
     A record after a change.
     """
 
-    created: bool
-    etag: str
     id: str
+    etag: str
+    created: bool
 
 
 class BatchResultOut(TypedDict):
@@ -289,11 +289,11 @@ class BatchResultOut(TypedDict):
     What became of one item of a batch.
     """
 
-    etag: NotRequired[str | None]
-    id: NotRequired[str | None]
-    problem: NotRequired[dict[str, Any] | None]
     ref: str
     status: int
+    id: NotRequired[str | None]
+    etag: NotRequired[str | None]
+    problem: NotRequired[dict[str, Any] | None]
 
 
 class ClassIn(TypedDict):
@@ -309,8 +309,8 @@ class ClassOut(TypedDict):
     A class of the catalogue.
     """
 
-    form: Form
     name: str
+    form: Form
 
 
 class ConsentIn(TypedDict):
@@ -322,12 +322,12 @@ class ConsentIn(TypedDict):
     The recipient is an enrolled party: nothing but known names enters the log.
     """
 
-    classes: list[Class]
-    evidence_sha256: NotRequired[str | None]
-    given_at: str
     kind: ConsentKind
     recipient: str
+    classes: list[Class]
+    given_at: str
     withdrawn_at: NotRequired[str | None]
+    evidence_sha256: NotRequired[str | None]
 
 
 FieldIn = TypedDict(
@@ -346,11 +346,11 @@ FieldIn = TypedDict(
 FieldOut = TypedDict(
     "FieldOut",
     {
+        "name": str,
         "class": str,
         "grade": Grade,
         "kind": Kind,
         "mask": str,
-        "name": str,
         "searchable": bool,
         "unique": bool,
     },
@@ -370,9 +370,9 @@ class ListOut(TypedDict):
     A page of records.
     """
 
-    has_more: bool
     items: list[ListedOut]
     next_cursor: str | None
+    has_more: bool
 
 
 class ResolveOut(TypedDict):
@@ -396,10 +396,10 @@ class BatchItemIn(TypedDict):
     One record of a batch; `ref` comes back with its result.
     """
 
+    ref: str
+    record: RecordIn
     consents: NotRequired[list[ConsentIn]]
     objections: NotRequired[list[ObjectionIn]]
-    record: RecordIn
-    ref: str
 
 
 class CatalogueOut(TypedDict):
