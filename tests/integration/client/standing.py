@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from keyturn_client import ClientLogin, House, OfficerLogin
+from keyturn_client import ClientLogin, House, LogView, OfficerLogin
 
 from contracts.officers import OfficerRole
 from contracts.purposes import Purpose
@@ -81,6 +82,19 @@ class Standing:
     @property
     def vkey(self) -> str:
         return (self.place.state / "log.vkey").read_text(encoding="utf-8").strip()
+
+    @property
+    def view(self) -> LogView:
+        return LogView(self.vkey)
+
+    @property
+    def servers(self) -> str:
+        """Where the broker of this world is."""
+        told = self.place.environ.get("KEYTURN_KAFKA_SERVERS")
+        if told is not None:
+            return told
+        text = (self.place.state / "broker.json").read_text(encoding="utf-8")
+        return str(json.loads(text)["bootstrap"])
 
 
 @contextmanager

@@ -194,9 +194,11 @@ def test_an_event_is_waited_for_and_proven() -> None:
     with playing(site) as (keyturn, played):
         assert prove(keyturn, LogView(SIGNER.vkey)) == leaf(7)
     assert played.slept == [0.5] * 3
-    with playing(Site(log(20), hidden=99)) as (keyturn, played):
-        with pytest.raises(NotFound):
-            prove(keyturn, LogView(SIGNER.vkey))
+    with (
+        playing(Site(log(20), hidden=99)) as (keyturn, played),
+        pytest.raises(NotFound),
+    ):
+        prove(keyturn, LogView(SIGNER.vkey))
     assert len(played.slept) == 4
 
 
