@@ -56,8 +56,12 @@ test-crash: $(STAMP) ## Kill processes at every labelled point of a handover; ba
 	$(PYTEST) tests/crash
 
 .PHONY: test-scaled
-test-scaled: $(STAMP) ## Integration and end-to-end tests and the demonstration on PostgreSQL and Apache Kafka
+test-scaled: $(STAMP) kcat ## Integration and end-to-end tests and the demonstration on PostgreSQL and Apache Kafka
 	$(PY) -m deploy.worlds run --dir $(WORLD) -- bash -c '$(PYTEST) -m "postgres or kafka" tests/integration tests/attack tests/crash tests/e2e && $(PY) -m deploy.demo once --scaled --dir build/demo-scaled $(LIMITED)'
+
+.PHONY: kcat
+kcat:
+	@command -v kcat >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends kcat >/dev/null; } || echo "kcat is not here and cannot be installed: its test is skipped"
 
 .PHONY: test-browser
 test-browser: $(STAMP) ## The API pages and the report page in a real Chromium without internet
@@ -68,6 +72,12 @@ test-browser: $(STAMP) ## The API pages and the report page in a real Chromium w
 .PHONY: verify-strangers
 verify-strangers: $(STAMP) ## Have other people's tools check DIR=build/demo/evidence
 	@exec $(PY) -m deploy.strangers $(DIR)
+
+##@ Build
+
+.PHONY: client
+client: $(STAMP) ## The wheel of the Python client for integrators, in build/client/
+	@exec $(PY) -m deploy.client_wheel build/client
 
 ##@ Measure
 

@@ -40,7 +40,9 @@ def consumed(servers: str, topic: str) -> list[dict[str, Any]]:
     done = subprocess.run(
         (*command, "-t", topic), check=True, capture_output=True, timeout=60
     )
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    # The header `kt-head` is a signature's raw bytes: no UTF-8, in no way harmful.
+    lines = done.stdout.decode("utf-8", "replace").split("\n")
+    return [json.loads(line) for line in lines if line]
 
 
 def happenings(stands: Standing) -> dict[str, str]:
