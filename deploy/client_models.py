@@ -81,6 +81,7 @@ def document(service: str, openapi: Mapping[str, Any]) -> tuple[Path, str]:
         target_python_version=PythonVersion.PY_311,
         formatters=[],
         use_schema_description=True,
+        use_single_line_docstring=True,
         use_union_operator=True,
         use_standard_collections=True,
         use_double_quotes=True,

@@ -33,7 +33,8 @@ def keyturn(stands: Standing) -> Iterator[Keyturn]:
         opened.catalogue.put_field("name", {"class": "basic", "kind": "name"})
         opened.catalogue.put_field("city", {"class": "basic", "kind": "text"})
         opened.catalogue.put_field(
-            "email", {"class": "basic", "kind": "email", "searchable": True}
+            "email",
+            {"class": "basic", "kind": "email", "searchable": True, "unique": True},
         )
         opened.catalogue.put_field("item", {"class": "orders", "kind": "text"})
         yield opened

@@ -7,9 +7,7 @@ from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 
 
 class AlertOut(TypedDict):
-    """
-    An alert; each is also an event in the log.
-    """
+    """An alert; each is also an event in the log."""
 
     id: str
     code: str
@@ -20,9 +18,7 @@ class AlertOut(TypedDict):
 
 
 class AlertsOut(TypedDict):
-    """
-    The newest alerts, at most 200.
-    """
+    """The newest alerts, at most 200."""
 
     items: list[AlertOut]
 
@@ -58,9 +54,7 @@ class LaneEndOut(TypedDict):
 
 
 class LaneOut(TypedDict):
-    """
-    How far a lane is integrated; `successor` is empty while none follows it.
-    """
+    """How far a lane is integrated; `successor` is empty while none follows it."""
 
     lane: str
     service: str
@@ -70,9 +64,7 @@ class LaneOut(TypedDict):
 
 
 class LanesOut(TypedDict):
-    """
-    Every lane of the log.
-    """
+    """Every lane of the log."""
 
     items: list[LaneOut]
 
@@ -124,9 +116,7 @@ class EventOut(TypedDict):
 
 
 class EventsOut(TypedDict):
-    """
-    A page of events in the order asked for; `size` leaves were searched.
-    """
+    """A page of events in the order asked for; `size` leaves were searched."""
 
     items: list[EventOut]
     next_cursor: str | None

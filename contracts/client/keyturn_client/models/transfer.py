@@ -5,15 +5,14 @@ from __future__ import annotations
 
 from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 
+
 DealType: TypeAlias = Literal[
     "share_transfer", "merger", "division", "asset_sale", "customer_list", "bankruptcy"
 ]
 
 
 class DocumentView(TypedDict):
-    """
-    A signed document with its envelope.
-    """
+    """A signed document with its envelope."""
 
     step: int
     kind: str
@@ -28,9 +27,7 @@ class DocumentView(TypedDict):
 
 
 class Documents(TypedDict):
-    """
-    All signed documents of a handover.
-    """
+    """All signed documents of a handover."""
 
     items: list[DocumentView]
 
@@ -46,9 +43,7 @@ Path: TypeAlias = Literal[
 
 
 class Phase(TypedDict):
-    """
-    Seconds spent in a state.
-    """
+    """Seconds spent in a state."""
 
     state: str
     seconds: float
@@ -97,18 +92,14 @@ class ProgressView(TypedDict):
 
 
 class SignatureBody(TypedDict):
-    """
-    One signature of an envelope.
-    """
+    """One signature of an envelope."""
 
     keyid: str
     sig: str
 
 
 class SignatureView(TypedDict):
-    """
-    Who signed what; `counts` is false once an edit voided it.
-    """
+    """Who signed what; `counts` is false once an edit voided it."""
 
     step: int
     kind: str
@@ -145,9 +136,7 @@ State: TypeAlias = Literal[
 
 
 class StepView(TypedDict):
-    """
-    One step of the history; what it was signed with, by digest.
-    """
+    """One step of the history; what it was signed with, by digest."""
 
     step: int
     event: str
@@ -162,9 +151,7 @@ class StepView(TypedDict):
 
 
 class ToSign(TypedDict):
-    """
-    A document that may be signed now: its media type, subject and fixed body.
-    """
+    """A document that may be signed now: its media type, subject and fixed body."""
 
     event: str
     kind: str
@@ -175,9 +162,7 @@ class ToSign(TypedDict):
 
 
 class CreateBody(TypedDict):
-    """
-    A new handover; `reviewer` is the party of the independent professional.
-    """
+    """A new handover; `reviewer` is the party of the independent professional."""
 
     seller: str
     buyer: str
@@ -188,9 +173,7 @@ class CreateBody(TypedDict):
 
 
 class EnvelopeBody(TypedDict):
-    """
-    A DSSE v1 envelope with exactly one signature.
-    """
+    """A DSSE v1 envelope with exactly one signature."""
 
     payload: str
     payloadType: str
@@ -228,17 +211,13 @@ class HandoverView(TypedDict):
 
 
 class History(TypedDict):
-    """
-    All steps of a handover, dense from 1.
-    """
+    """All steps of a handover, dense from 1."""
 
     items: list[StepView]
 
 
 class Report(TypedDict):
-    """
-    The report of a handover: counts, phases, signatures, what is not built.
-    """
+    """The report of a handover: counts, phases, signatures, what is not built."""
 
     handover: str
     state: str
@@ -283,9 +262,7 @@ class StepBody(TypedDict):
 
 
 class HandoverPage(TypedDict):
-    """
-    A page of handovers, the newest first.
-    """
+    """A page of handovers, the newest first."""
 
     items: list[HandoverView]
     next_cursor: str | None

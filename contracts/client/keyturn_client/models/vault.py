@@ -7,9 +7,7 @@ from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 
 
 class AppendedOut(TypedDict):
-    """
-    A record after entries were appended.
-    """
+    """A record after entries were appended."""
 
     id: str
     etag: str
@@ -48,9 +46,7 @@ class ErasedOut(TypedDict):
 
 
 class FiledOut(TypedDict):
-    """
-    A consent or objection is filed.
-    """
+    """A consent or objection is filed."""
 
     id: str
 
@@ -59,9 +55,7 @@ Form: TypeAlias = Literal["document", "entries"]
 
 
 class FoundOut(TypedDict):
-    """
-    The records found for one identifier.
-    """
+    """The records found for one identifier."""
 
     records: list[str]
 
@@ -70,18 +64,14 @@ Grade: TypeAlias = Literal["general", "sensitive", "minor"]
 
 
 class Identifier(TypedDict):
-    """
-    A value to look for in a searchable field, or in `external_id`.
-    """
+    """A value to look for in a searchable field, or in `external_id`."""
 
     field: str
     value: str
 
 
 class InstallationOut(TypedDict):
-    """
-    Which installation this is.
-    """
+    """Which installation this is."""
 
     installation: str
 
@@ -104,26 +94,20 @@ Kind: TypeAlias = Literal[
 
 
 class ListedOut(TypedDict):
-    """
-    A record on a page.
-    """
+    """A record on a page."""
 
     id: str
     etag: str
 
 
 class LookupIn(TypedDict):
-    """
-    Identifiers; always in the body, never in an address.
-    """
+    """Identifiers; always in the body, never in an address."""
 
     identifiers: list[Identifier]
 
 
 class LookupOut(TypedDict):
-    """
-    Answers in the order of the identifiers.
-    """
+    """Answers in the order of the identifiers."""
 
     items: list[FoundOut]
 
@@ -147,9 +131,7 @@ Mask: TypeAlias = Literal[
 
 
 class ObjectionIn(TypedDict):
-    """
-    An objection to handovers, or its withdrawal; without a name, to all.
-    """
+    """An objection to handovers, or its withdrawal; without a name, to all."""
 
     recipient: NotRequired[str | None]
     handover: NotRequired[str | None]
@@ -178,9 +160,7 @@ class OfficerKeyOut(TypedDict):
 
 
 class OfficerKeysOut(TypedDict):
-    """
-    The public keys of a party's officers.
-    """
+    """The public keys of a party's officers."""
 
     items: list[OfficerKeyOut]
 
@@ -189,9 +169,7 @@ Tag: TypeAlias = str
 
 
 class PatchIn(TypedDict):
-    """
-    A merge patch (RFC 7396) of documents and tags.
-    """
+    """A merge patch (RFC 7396) of documents and tags."""
 
     tags: NotRequired[list[Tag] | None]
     documents: NotRequired[dict[str, dict[str, str | int | bool | list[str] | None]]]
@@ -220,9 +198,7 @@ class Problem(TypedDict):
 
 
 class RecordIn(TypedDict):
-    """
-    A record; every field of it must be in the party's catalogue.
-    """
+    """A record; every field of it must be in the party's catalogue."""
 
     external_id: NotRequired[str | None]
     tags: NotRequired[list[Tag] | None]
@@ -241,18 +217,14 @@ Alias: TypeAlias = str
 
 
 class ResolveIn(TypedDict):
-    """
-    Records, aliases, or both.
-    """
+    """Records, aliases, or both."""
 
     records: NotRequired[list[Record]]
     aliases: NotRequired[list[Alias]]
 
 
 class ResolvedOut(TypedDict):
-    """
-    A record and its alias; what is unknown to the caller's party is null.
-    """
+    """A record and its alias; what is unknown to the caller's party is null."""
 
     record: str | None
     alias: str | None
@@ -275,9 +247,7 @@ View: TypeAlias = Literal["full", "masked"]
 
 
 class WrittenOut(TypedDict):
-    """
-    A record after a change.
-    """
+    """A record after a change."""
 
     id: str
     etag: str
@@ -285,9 +255,7 @@ class WrittenOut(TypedDict):
 
 
 class BatchResultOut(TypedDict):
-    """
-    What became of one item of a batch.
-    """
+    """What became of one item of a batch."""
 
     ref: str
     status: int
@@ -297,17 +265,13 @@ class BatchResultOut(TypedDict):
 
 
 class ClassIn(TypedDict):
-    """
-    A class to add.
-    """
+    """A class to add."""
 
     form: Form
 
 
 class ClassOut(TypedDict):
-    """
-    A class of the catalogue.
-    """
+    """A class of the catalogue."""
 
     name: str
     form: Form
@@ -358,17 +322,13 @@ FieldOut = TypedDict(
 
 
 class HistoryOut(TypedDict):
-    """
-    The versions in the party's custody, oldest first.
-    """
+    """The versions in the party's custody, oldest first."""
 
     items: list[VersionOut]
 
 
 class ListOut(TypedDict):
-    """
-    A page of records.
-    """
+    """A page of records."""
 
     items: list[ListedOut]
     next_cursor: str | None
@@ -376,25 +336,19 @@ class ListOut(TypedDict):
 
 
 class ResolveOut(TypedDict):
-    """
-    Pairs in the order of the request, records first.
-    """
+    """Pairs in the order of the request, records first."""
 
     items: list[ResolvedOut]
 
 
 class BatchOut(TypedDict):
-    """
-    The result of each item, in order.
-    """
+    """The result of each item, in order."""
 
     items: list[BatchResultOut]
 
 
 class BatchItemIn(TypedDict):
-    """
-    One record of a batch; `ref` comes back with its result.
-    """
+    """One record of a batch; `ref` comes back with its result."""
 
     ref: str
     record: RecordIn
@@ -403,18 +357,14 @@ class BatchItemIn(TypedDict):
 
 
 class CatalogueOut(TypedDict):
-    """
-    A party's catalogue.
-    """
+    """A party's catalogue."""
 
     classes: list[ClassOut]
     fields: list[FieldOut]
 
 
 class BatchIn(TypedDict):
-    """
-    Up to 100 records.
-    """
+    """Up to 100 records."""
 
     all_or_none: NotRequired[bool]
     items: list[BatchItemIn]
