@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from keyturn_client import ClientLogin, House, LogView, OfficerLogin
-
 from contracts.officers import OfficerRole
 from contracts.purposes import Purpose
 from contracts.scopes import Scope
 from deploy.demo.playing import free_ports
 from deploy.demo.scaled import scaled_world
+from keyturn_client import ClientLogin, House, LogView, OfficerLogin
 from services.chassis.key_files import private_directory
 from services.cli.officer import (
     enrolment,

@@ -16,9 +16,9 @@ from typing import Any, Final
 
 import jsonschema
 import pytest
-from keyturn_client import Keyturn
 
 from contracts.events.topics import TOPICS
+from keyturn_client import Keyturn
 from tests.integration.client.standing import Standing
 
 pytestmark = [

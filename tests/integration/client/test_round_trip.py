@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from keyturn_client import AsyncKeyturn, Keyturn, LogView, verify_proof
 from keyturn_client.errors import (
     Conflict,
@@ -19,7 +20,6 @@ from keyturn_client.errors import (
     Stale,
 )
 from keyturn_client.models.vault import BatchItemIn, PatchIn, RecordIn
-
 from tests.integration.client.standing import Standing
 
 pytestmark = pytest.mark.slow

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
+
 from keyturn_client import ClientLogin, House, Keyturn
 
 Script = Callable[[httpx.Request], httpx.Response]

@@ -10,6 +10,13 @@ from pathlib import Path
 
 import httpx
 import pytest
+
+from contracts.log import merkle
+from contracts.log.checkpoint import Checkpoint
+from contracts.log.edge import TileEdge
+from contracts.log.note import NoteSigner
+from contracts.log.proof import TlogProof
+from contracts.log.tiles import TILE_WIDTH
 from keyturn_client import Keyturn, LogView, verify_proof
 from keyturn_client.errors import (
     LogRewritten,
@@ -18,13 +25,6 @@ from keyturn_client.errors import (
     PinUnusable,
     ProofWrong,
 )
-
-from contracts.log import merkle
-from contracts.log.checkpoint import Checkpoint
-from contracts.log.edge import TileEdge
-from contracts.log.note import NoteSigner
-from contracts.log.proof import TlogProof
-from contracts.log.tiles import TILE_WIDTH
 from tests.unit.client.house import playing, problem
 
 SIGNER = NoteSigner("keyturn.test", b"k" * 32)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+
 from keyturn_client import ClientLogin, House, Keyturn, OfficerLogin
 from keyturn_client.errors import (
     CredentialsUnusable,
@@ -17,7 +18,6 @@ from keyturn_client.errors import (
     Unauthenticated,
     Unreachable,
 )
-
 from tests.unit.client.house import (
     RECORD,
     SECRET,

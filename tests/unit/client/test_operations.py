@@ -14,6 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from contracts import problems
+from deploy.client_models import LEFT_OUT
 from keyturn_client import (
     async_client,
     audit,
@@ -25,9 +28,6 @@ from keyturn_client import (
 )
 from keyturn_client.calls import Call
 from keyturn_client.retrying import KEY_IN_USE
-
-from contracts import problems
-from deploy.client_models import LEFT_OUT
 
 OPENAPI = Path(__file__).parents[3] / "contracts" / "openapi"
 MODULES = {"vault": vault, "transfer": transfer, "audit": audit}

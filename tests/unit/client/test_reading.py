@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from keyturn_client import Answer, Retries
 from keyturn_client.errors import (
     AnswerMalformed,
@@ -17,7 +18,6 @@ from keyturn_client.errors import (
     Stale,
     Unreachable,
 )
-
 from tests.unit.client.house import RECORD, playing, problem, scripted
 
 TEXT = {"content-type": "text/event-stream"}

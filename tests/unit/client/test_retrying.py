@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import httpx
 import pytest
+
 from keyturn_client import Call, Retries, transfer, vault
 from keyturn_client.errors import Conflict, Refused, TooMany, Unavailable, Unreachable
 from keyturn_client.retrying import worth_another
-
 from tests.unit.client.house import RECORD, playing, problem, scripted, written
 
 REFUSED = httpx.ConnectError("refused")

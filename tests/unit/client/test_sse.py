@@ -8,6 +8,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from keyturn_client import EventParser, ServerSentEvent
 from keyturn_client.errors import AnswerMalformed
 from keyturn_client.sse import MAX_EVENT_CHARACTERS
