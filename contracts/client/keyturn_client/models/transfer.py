@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 
+
 DealType: TypeAlias = Literal[
     "share_transfer", "merger", "division", "asset_sale", "customer_list", "bankruptcy"
 ]
