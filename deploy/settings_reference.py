@@ -38,6 +38,9 @@ the start with the variable's name and the fix, never with its value.
 - `KEYTURN_STATE_DIR` holds for all three services. `KEYTURN_VAULT_STATE_DIR` holds for
   the vault alone and wins. So it is with every variable of the first table: put the
   service's name (`VAULT`, `TRANSFER`, `AUDIT`) behind `KEYTURN_`.
+- A secret may stand in a file instead: `KEYTURN_VAULT_DATABASE_URL_FILE` names the file
+  that holds what `KEYTURN_VAULT_DATABASE_URL` would. So it is with each variable that
+  must be a secret; both at once are refused.
 - `make run` and `keyturn up` set the variables themselves, from their own options.
 
 ## Production mode
