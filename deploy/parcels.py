@@ -94,8 +94,7 @@ def _copy(source: Path, target: Path) -> None:
             f"{source} cannot be read ({error.strerror}): run `init` of vault, "
             "transfer and audit, then pack again"
         ) from None
-    if not (target.exists() and target.read_bytes() == content):
-        replace_private(target, content)
+    replace_private(target, content)
 
 
 def main(arguments: list[str]) -> int:
