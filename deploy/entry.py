@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from deploy import parcels
 from services.audit.settings import AuditSettings
@@ -46,8 +46,11 @@ def main(arguments: list[str]) -> int:
     except (SettingsError, parcels.ParcelRefused, OSError) as refused:
         print(f"refused: {refused}", file=sys.stderr)
         return 1
-    module = f"services.{service}"
-    os.execv(sys.executable, [sys.executable, "-m", module, *rest])  # noqa: S606
+    _become(f"services.{service}", rest)
+
+
+def _become(module: str, arguments: list[str]) -> NoReturn:
+    os.execv(sys.executable, [sys.executable, "-m", module, *arguments])  # noqa: S606
 
 
 if __name__ == "__main__":

@@ -66,7 +66,8 @@ python -m services.vault migrate    # after every update; then transfer migrate,
 python -m services.vault serve      # transfer serve, transfer worker, audit serve
 ```
 
-In production mode `serve` never changes a database: it refuses one that is behind.
+[Image, Compose, Kubernetes and systemd](README.md) do this for you. In production mode
+`serve` never changes a database: it refuses one that is behind.
 
 ## Metrics
 

@@ -25,6 +25,7 @@ from services.chassis.settings import FILED, PREFIX, ServiceSettings
 from services.chassis.variables import Mode
 from tests.deploy.conftest import DEPLOY
 
+SPECIFIERS = {"%d": "/credentials", "%S": "/var/lib", "%t": "/run", "%i": "worker-7"}
 ROUTES = {"/livez", "/readyz"}
 VERBS = {"vault": {"serve", "migrate", "init"}, "audit": {"serve", "migrate", "init"}}
 VERBS["transfer"] = {"serve", "worker", "migrate", "init"}
@@ -155,9 +156,8 @@ def _of_systemd(made: Path) -> Iterator[Started]:
                 credentials.add(value.partition(":")[0])
             elif key == "ExecStart":
                 command = value.split()[3:]
-        at = {"%d": "/credentials", "%S": "/var/lib", "%t": "/run", "%i": "worker-7"}
         environ = {
-            key: re.sub("%.", lambda m: at[m[0]], value)
+            key: re.sub("%.", lambda m: SPECIFIERS[m[0]], value)
             for key, value in environ.items()
         }
         service, verb = _command(command)
