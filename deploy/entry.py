@@ -46,7 +46,7 @@ def main(arguments: list[str]) -> int:
     except (SettingsError, parcels.ParcelRefused, OSError) as refused:
         print(f"refused: {refused}", file=sys.stderr)
         return 1
-    _become(f"services.{service}", rest)
+    return _become(f"services.{service}", rest)
 
 
 def _become(module: str, arguments: list[str]) -> NoReturn:
