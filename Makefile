@@ -22,13 +22,16 @@ LIMIT ?=
 #: Evidence for `make verify-strangers`.
 DIR ?= build/demo/evidence
 #: Tests to run: `make test T=tests/unit`; in how many processes.
-T ?= tests --ignore=tests/crash --ignore=tests/browser
+T ?= tests --ignore=tests/crash --ignore=tests/browser --ignore=tests/deploy
 JOBS ?= 2
 PYTEST_EXTRA ?=
 #: What to measure: `make bench BENCH="--section reads"`.
 BENCH ?=
 PYTEST := $(BIN)/pytest -n $(JOBS) --dist loadgroup --timeout 300 $(PYTEST_EXTRA)
 WORLD := build/scaled
+#: Linters of deploy/, apart: they pin other versions of what the services use.
+TOOLS := build/deploy-tools
+KUSTOMIZE := sigs.k8s.io/kustomize/kustomize/v5@v5.7.1
 
 PORTS := --vault-port $(VAULT_PORT) --transfer-port $(TRANSFER_PORT) --audit-port $(AUDIT_PORT)
 LIMITED := $(if $(LIMIT),--limit $(LIMIT))
@@ -57,7 +60,7 @@ test-crash: $(STAMP) ## Kill processes at every labelled point of a handover; ba
 
 .PHONY: test-scaled
 test-scaled: $(STAMP) kcat ## Integration and end-to-end tests and the demonstration on PostgreSQL and Apache Kafka
-	$(PY) -m deploy.worlds run --dir $(WORLD) -- bash -c '$(PYTEST) -m "postgres or kafka" tests/integration tests/attack tests/crash tests/e2e && $(PY) -m deploy.demo once --scaled --dir build/demo-scaled $(LIMITED)'
+	$(PY) -m deploy.worlds run --dir $(WORLD) -- bash -c '$(PYTEST) -m "postgres or kafka" tests/integration tests/attack tests/crash tests/e2e tests/deploy && $(PY) -m deploy.demo once --scaled --dir build/demo-scaled $(LIMITED)'
 
 .PHONY: kcat
 kcat:
@@ -68,6 +71,10 @@ test-browser: $(STAMP) ## The API pages and the report page in a real Chromium w
 	@command -v chromium >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; }
 	cd tests/browser && npm ci --ignore-scripts --no-audit --no-fund --silent
 	$(BIN)/pytest tests/browser
+
+.PHONY: test-deploy
+test-deploy: $(STAMP) $(TOOLS)/.ready ## The packing: linters of image, compose, Kubernetes and systemd; what they start
+	$(BIN)/pytest --timeout 300 -m 'not kafka and not postgres' tests/deploy
 
 .PHONY: verify-strangers
 verify-strangers: $(STAMP) ## Have other people's tools check DIR=build/demo/evidence
@@ -165,4 +172,12 @@ $(STAMP): requirements/dev.lock requirements/install.lock pyproject.toml
 	@$(BIN)/uv pip sync --quiet --python $(PY) --require-hashes requirements/dev.lock
 	@echo "  Keyturn itself"
 	@$(BIN)/uv pip install --quiet --python $(PY) --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(TOOLS)/.ready: requirements/deploy.lock $(STAMP)
+	@echo "Setting up $(TOOLS): $$(grep -c '^[a-z].*==' requirements/deploy.lock) packages (hash-pinned, from PyPI)"
+	@test -x $(TOOLS)/bin/python || $(PYTHON) -m venv $(TOOLS)
+	@$(BIN)/uv pip sync --quiet --python $(TOOLS)/bin/python --require-hashes requirements/deploy.lock
+	@command -v kubectl kustomize >/dev/null || ! command -v go >/dev/null || GOBIN=$(CURDIR)/$(TOOLS)/bin go install $(KUSTOMIZE)
+	@command -v systemd-analyze >/dev/null || ! command -v apt-get >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends systemd >/dev/null; }
 	@touch $@

@@ -38,6 +38,9 @@ the start with the variable's name and the fix, never with its value.
 - `KEYTURN_STATE_DIR` holds for all three services. `KEYTURN_VAULT_STATE_DIR` holds for
   the vault alone and wins. So it is with every variable of the first table: put the
   service's name (`VAULT`, `TRANSFER`, `AUDIT`) behind `KEYTURN_`.
+- A secret may stand in a file instead: `KEYTURN_VAULT_DATABASE_URL_FILE` names the file
+  that holds what `KEYTURN_VAULT_DATABASE_URL` would. So it is with each variable that
+  must be a secret; both at once are refused.
 - `make run` and `keyturn up` set the variables themselves, from their own options.
 
 ## Production mode
@@ -63,7 +66,8 @@ python -m services.vault migrate    # after every update; then transfer migrate,
 python -m services.vault serve      # transfer serve, transfer worker, audit serve
 ```
 
-In production mode `serve` never changes a database: it refuses one that is behind.
+[Image, Compose, Kubernetes and systemd](README.md) do this for you. In production mode
+`serve` never changes a database: it refuses one that is behind.
 
 ## Metrics
 

@@ -5,7 +5,7 @@
 set -euo pipefail
 uv=$(realpath "$1"); mode=${2:-write}
 cd "$(dirname "$0")"
-for name in install run demo dev; do
+for name in install run demo dev deploy; do
   out=$name.lock
   if [ "$mode" = "--check" ]; then
     out=$(mktemp); trap 'rm -f "$out"' EXIT; cp "$name.lock" "$out"

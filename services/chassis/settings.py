@@ -2,7 +2,8 @@
 """Configuration: one frozen object per process, read once, passed in.
 
 Each service subclasses `ServiceSettings` and adds fields with `read` metadata. A field
-`port` of the service `vault` is read from `KEYTURN_VAULT_PORT`, else `KEYTURN_PORT`.
+`port` of the service `vault` is read from `KEYTURN_VAULT_PORT`, else `KEYTURN_PORT`;
+a secret may stand in a file instead, named by the same variable with `_FILE` behind it.
 A mistake stops the start and names the variable and the fix, never the value.
 """
 
@@ -37,6 +38,8 @@ from services.chassis.variables import (
 )
 
 PREFIX = "KEYTURN_"
+FILED = "_FILE"
+MAX_SECRET_BYTES = 4_096
 
 
 class SettingsError(ValueError):
@@ -51,6 +54,18 @@ class SettingsError(ValueError):
         super().__init__(f"{variable}: {fix}")
         self.variable = variable
         self.fix = fix
+
+
+def _content(variable: str, path: Path) -> str:
+    """Return the text of a secret's file, without the line end that editors add."""
+    try:
+        with path.open("rb") as file:
+            text = file.read(MAX_SECRET_BYTES + 1).decode().rstrip("\r\n")
+    except (OSError, ValueError):
+        raise SettingsError(variable, "must name a file that can be read") from None
+    if not 0 < len(text) <= MAX_SECRET_BYTES:
+        raise SettingsError(variable, "must name a file with one secret in it")
+    return text
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -146,11 +161,22 @@ class ServiceSettings:
 
     @classmethod
     def _lookup(cls, environ: Mapping[str, str], name: str) -> tuple[str, str | None]:
-        own = cls.variable(name)
-        if own in environ:
-            return own, environ[own]
         shared = PREFIX + name.upper()
-        return shared, environ.get(shared)
+        for variable in (cls.variable(name), shared):
+            filed = variable + FILED
+            if name in cls._secrets() and filed in environ:
+                if variable in environ:
+                    raise SettingsError(filed, f"unset it, or unset {variable}")
+                return filed, _content(filed, Path(environ[filed]))
+            if variable in environ:
+                return variable, environ[variable]
+        return shared, None
+
+    @classmethod
+    def _secrets(cls) -> frozenset[str]:
+        """Names of the fields that hold a secret, which may stand in a file."""
+        fields = dataclasses.fields(cls)
+        return frozenset(f.name for f in fields if f.metadata["parse"] is Secret)
 
     @classmethod
     def variable(cls, name: str) -> str:

@@ -151,3 +151,38 @@ def test_installation_comes_from_its_file_and_names_the_fix_when_missing(
     (tmp_path / "installation.json").write_text(json.dumps({"installation": "0192"}))
     assert settings.issuer == "urn:keyturn:0192:issuer"
     assert settings.audience == "urn:keyturn:0192"
+
+
+def test_a_secret_is_read_from_the_file_that_the_variable_names(tmp_path: Path) -> None:
+    file = tmp_path / "url"
+    file.write_text("postgresql+psycopg://u:kV9xQ2mZr7tLw4Bn@db/shop\n")
+    environ = {**PRODUCTION, "KEYTURN_SHOP_DATABASE_URL_FILE": str(file)}
+    settings = ShopSettings.from_environ(environ)  # the service's own wins
+    assert settings.database_url is not None
+    assert settings.database_url.reveal().endswith("@db/shop")
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\n", b"\xff", b"x" * 4_097])
+def test_a_file_without_one_secret_stops_the_start(
+    tmp_path: Path, content: bytes | None
+) -> None:
+    file = tmp_path / "hunter2hunter2"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(SettingsError) as caught:
+        ShopSettings.from_environ({"KEYTURN_KAFKA_PASSWORD_FILE": str(file)})
+    assert caught.value.variable == "KEYTURN_KAFKA_PASSWORD_FILE"
+    assert "hunter2" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_a_secret_given_twice_is_refused(tmp_path: Path) -> None:
+    environ = {**PRODUCTION, "KEYTURN_DATABASE_URL_FILE": str(tmp_path / "url")}
+    with pytest.raises(SettingsError, match="KEYTURN_DATABASE_URL_FILE"):
+        ShopSettings.from_environ(environ)
+
+
+def test_only_secrets_are_read_from_files(tmp_path: Path) -> None:
+    (tmp_path / "port").write_text("7000")
+    environ = {"KEYTURN_PORT_FILE": str(tmp_path / "port")}
+    assert ShopSettings.from_environ(environ).port == 9001
