@@ -50,10 +50,12 @@ the start with the variable's name and the fix, never with its value.
 | what | variable |
 |---|---|
 | a PostgreSQL database for each service; the vault needs two | `KEYTURN_VAULT_DATABASE_URL` and `KEYTURN_VAULT_KEYS_DATABASE_URL`, `KEYTURN_TRANSFER_DATABASE_URL`, `KEYTURN_AUDIT_DATABASE_URL` |
-| Kafka, over TLS | `KEYTURN_KAFKA_SERVERS`, `KEYTURN_KAFKA_SECURITY` (`SSL` or `SASL_SSL`), `KEYTURN_KAFKA_CA_FILE` |
+| Kafka, over TLS | `KEYTURN_KAFKA_SERVERS`, `KEYTURN_KAFKA_SECURITY` (`SSL` or `SASL_SSL`), `KEYTURN_KAFKA_CA_FILE`; for `SASL_SSL` (SCRAM-SHA-512) `KEYTURN_KAFKA_USERNAME` and `KEYTURN_KAFKA_PASSWORD` |
 | the installation's id, 16 hex digits of your choice, the same everywhere | `KEYTURN_INSTALLATION` |
 | the names by which it is called | `KEYTURN_ALLOWED_HOSTS` |
 | TLS where it listens beyond loopback: its own certificate, or the address of the proxy that ends TLS | `KEYTURN_HOST`; `KEYTURN_TLS_CERTIFICATE` and `KEYTURN_TLS_KEY`, or `KEYTURN_TRUSTED_PROXIES` |
+| where it serves TLS itself: the authority of callers' certificates, by which the services know each other (decision 0021) | `KEYTURN_TLS_CLIENT_CA_FILE`; `KEYTURN_TLS_CA_FILE` for servers of a private authority |
+| an allow-list of each party, set on the vault's host | `python -m services.vault allow --party ID --network CIDR`, or `--anywhere` |
 | `https` addresses of the services that are on another host | `KEYTURN_VAULT_URL`, `KEYTURN_TRANSFER_URL`, `KEYTURN_AUDIT_URL` |
 | no sample secrets: at least {MIN_SECRET_CHARACTERS} characters, without {_SAMPLES} | passwords in the URLs, `KEYTURN_KAFKA_PASSWORD` |
 | nothing of the demonstration | `KEYTURN_DEMONSTRATION` unset |

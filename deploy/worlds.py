@@ -20,12 +20,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from deploy.kafka.broker import KafkaBroker
+from deploy.kafka.broker import SECURE, KafkaBroker
 from deploy.postgres.server import PostgresServer
 from deploy.processes import WorldRefused, write_private
 
 POSTGRES: Final = "KEYTURN_TEST_POSTGRES"
 KAFKA: Final = "KEYTURN_TEST_KAFKA"
+#: A file with the settings of its other door, that of TLS and SASL/SCRAM.
+KAFKA_SECURE: Final = "KEYTURN_TEST_KAFKA_SECURE"
 
 
 def up(folder: Path) -> dict[str, str]:
@@ -41,6 +43,7 @@ def up(folder: Path) -> dict[str, str]:
         env = {
             POSTGRES: PostgresServer(folder / "postgres").up(),
             KAFKA: KafkaBroker(folder / "kafka").up(),
+            KAFKA_SECURE: str(folder / "kafka" / SECURE),
         }
         lines = "".join(f"{name}={value}\n" for name, value in env.items())
         write_private(folder / "env", lines)

@@ -36,6 +36,14 @@ class PartyEnrolled(Payload):
     timezone: str
 
 
+class PartyNetworksSet(Payload):
+    """A party's allow-list was set on the vault's host, in CIDR notation."""
+
+    TYPE: ClassVar[str] = "org.keyturn.party.networks_set.v1"
+    party: PartyId
+    networks: list[str]
+
+
 class ClientEnrolled(Payload):
     """A client (a system of a party) was enrolled on the vault's host."""
 

@@ -36,6 +36,14 @@ CREDENTIALS_INVALID = Problem(
     "The client or officer could not be authenticated.",
     "Check the id and the secret or login key; a revoked key never works again.",
 )
+ADDRESS_NOT_ALLOWED = Problem(
+    "address-not-allowed",
+    403,
+    "Address not allowed",
+    "The party of this token lets it be used from its own networks only.",
+    "Call from a network on the party's allow-list; the operator changes it on the "
+    "vault's host, and a new token carries the change.",
+)
 SCOPE_MISSING = Problem(
     "scope-missing",
     403,

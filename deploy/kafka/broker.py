@@ -2,7 +2,8 @@
 """One real Apache Kafka broker (KRaft, one node) on loopback.
 
 Owns `<dir>/kafka` (properties, log dirs, pid, log) and the cache of jars in
-build/kafka/libs. For tests and trials: one copy of everything, no TLS, no SASL.
+build/kafka/libs. For tests and trials: one copy of everything. It listens twice: in
+plain, and with TLS and SASL/SCRAM as production mode demands (`<dir>/kafka/tls`).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import json
 import logging
 import re
 import secrets
@@ -22,6 +24,7 @@ from typing import Final
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from deploy.certificates import AUTHORITY, Authority
 from deploy.processes import (
     ATTEMPTS,
     ServerProcess,
@@ -37,6 +40,9 @@ LIBS: Final = HERE.parents[1] / "build" / "kafka" / "libs"
 MIN_JAVA: Final = 17  # Kafka 4's brokers
 READY_SECONDS: Final = 120.0  # the start replays the log after a kill
 STOP: Final = ((signal.SIGTERM, 60.0), (signal.SIGKILL, 10.0))
+USER: Final = "keyturn"
+SECURE: Final = "secure.json"
+"""The variables of a service that speaks with TLS and SASL/SCRAM, mode 0600."""
 HEAP: Final = ("-Xms512m", "-Xmx512m")
 
 PROPERTIES: Final = """\
@@ -44,9 +50,16 @@ process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{control}
 controller.listener.names=CONTROLLER
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{control}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+listeners=PLAINTEXT://127.0.0.1:{port},SECURE://127.0.0.1:{secure},\
+CONTROLLER://127.0.0.1:{control}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port},SECURE://127.0.0.1:{secure}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SECURE:SASL_SSL,CONTROLLER:PLAINTEXT
+listener.name.secure.sasl.enabled.mechanisms=SCRAM-SHA-512
+listener.name.secure.scram-sha-512.sasl.jaas.config=\
+org.apache.kafka.common.security.scram.ScramLoginModule required;
+listener.name.secure.ssl.keystore.type=PEM
+listener.name.secure.ssl.keystore.location={folder}/tls/broker-with-key.pem
+listener.name.secure.ssl.client.auth=none
 inter.broker.listener.name=PLAINTEXT
 log.dirs={folder}/data
 auto.create.topics.enable=false
@@ -92,14 +105,19 @@ class KafkaBroker:
         return self._process.stop(STOP)
 
     def _start(self, java: Path) -> str:
-        port, control = free_ports(2)
+        port, control, secure = free_ports(3)
+        self._secure()
         properties = self._folder / "server.properties"
         properties.write_text(
-            PROPERTIES.format(port=port, control=control, folder=self._folder)
+            PROPERTIES.format(
+                port=port, control=control, secure=secure, folder=self._folder
+            )
         )
         classes = ("-cp", f"{LIBS}/*")
         storage: list[str | Path] = ["kafka.tools.StorageTool", "format"]
         storage += ["--ignore-formatted", "-t", self._cluster_id(), "-c", properties]
+        user = f"SCRAM-SHA-512=[name={USER},password={self._password()}]"
+        storage += ["--add-scram", user]
         run(
             [java, "-Xmx128m", *classes, *storage],
             "Kafka's storage could not be formatted",
@@ -110,7 +128,30 @@ class KafkaBroker:
             [java, *options, logs, *classes, "kafka.Kafka", properties]
         )
         write_private(self._folder / "address", f"127.0.0.1:{port}")
+        settings = {
+            "KEYTURN_KAFKA_SERVERS": f"127.0.0.1:{secure}",
+            "KEYTURN_KAFKA_SECURITY": "SASL_SSL",
+            "KEYTURN_KAFKA_CA_FILE": str(self._folder / "tls" / AUTHORITY),
+            "KEYTURN_KAFKA_USERNAME": USER,
+            "KEYTURN_KAFKA_PASSWORD": self._password(),
+        }
+        write_private(self._folder / SECURE, json.dumps(settings))
         return f"127.0.0.1:{port}"
+
+    def _secure(self) -> None:
+        """Make the authority and the broker's certificate, once."""
+        folder = self._folder / "tls"
+        bundle = folder / "broker-with-key.pem"
+        if not bundle.exists():
+            certificate, key = Authority(folder).issue("broker")
+            # Kafka reads key and chain from one PEM file.
+            write_private(bundle, key.read_text() + certificate.read_text())
+
+    def _password(self) -> str:
+        path = self._folder / "password"
+        if not path.exists():
+            write_private(path, secrets.token_hex(16))
+        return path.read_text().strip()
 
     def _cluster_id(self) -> str:
         """Return the id given to the storage; the same at every start."""

@@ -46,6 +46,7 @@ from services.chassis.key_files import private_directory, read_private
 from services.chassis.serve import create_service_app
 from services.chassis.slots import hold_slot
 from services.chassis.telemetry import Metrics
+from services.chassis.transport import client_context, http_client, kafka_security
 from services.chassis.upkeep import Upkeep, broker_address
 from services.chassis.variables import Secret
 
@@ -94,7 +95,7 @@ def create_app(
     clock = clock or SystemClock()
     opening = open_audit(settings)
     migrate.prepare(opening.migrations(), settings)
-    run = _Run(opening, clock, Metrics(), http or httpx.AsyncClient())
+    run = _Run(opening, clock, Metrics(), http or http_client(settings))
     app = create_service_app(
         settings=settings,
         routers=[
@@ -109,6 +110,7 @@ def create_app(
             keys=RemoteKeys(run.http, settings.jwks_url, clock),
             clock=clock,
             algorithms=settings.token_algorithms,
+            bound_services=settings.tls_client_ca_file is not None,
             revocations=remote_revocations(settings, run.http, lambda: run.auth, clock),
         ),
         checks={"log": run.writes},
@@ -201,14 +203,19 @@ class _Run:
         await self._topics()
         keys = SourceKeys.load(settings.state_dir / installation.SOURCES)
         sources = [
-            SourceClient("vault", settings.vault_url, self.auth),
-            SourceClient("transfer", settings.transfer_url, self.auth),
+            SourceClient(name, url, self.auth, verify=client_context(settings))
+            for name, url in (
+                ("vault", settings.vault_url),
+                ("transfer", settings.transfer_url),
+            )
         ]
         topics = [topic for service, topic in TOPICS.items() if service != "audit"]
         intake = Intake(
             self.log,
             keys,
-            Subscriber(lambda: broker_address(settings), topics),
+            Subscriber(
+                lambda: broker_address(settings), topics, kafka_security(settings)
+            ),
             sources,
         )
         watch = asyncio.create_task(self._watch(intake))
@@ -228,6 +235,7 @@ class _Run:
                     lambda: broker_address(settings),
                     list(TOPICS.values()),
                     settings.kafka_copies,
+                    kafka_security(settings),
                 )
             except BusUnavailable:
                 await asyncio.sleep(RETRY_SECONDS)

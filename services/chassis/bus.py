@@ -19,6 +19,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError
 
 from contracts.events.topics import PARTITIONS
+from services.chassis.transport import PLAIN
 
 STOP_SECONDS: Final = 2.0  # for a client to end in good order
 BOUND_SECONDS: Final = 10.0  # no await on the broker lasts longer
@@ -65,8 +66,9 @@ class Publisher:
     (issue 1101); deduplication is ours, by (lane, seq).
     """
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, security: Mapping[str, Any] = PLAIN) -> None:
         self._address = address
+        self._security = security
         self._producer: AIOKafkaProducer | None = None
         self._connected_to = ""
 
@@ -122,6 +124,7 @@ class Publisher:
                 max_request_size=MAX_REQUEST,
                 request_timeout_ms=int(BOUND_SECONDS * 1000),
                 linger_ms=0,
+                **self._security,
             )
             try:
                 await producer.start()
@@ -135,8 +138,14 @@ class Publisher:
 class Subscriber:
     """Fetches assigned partitions from given offsets; commits nothing to Kafka."""
 
-    def __init__(self, address: Address, topics: Sequence[str]) -> None:
+    def __init__(
+        self,
+        address: Address,
+        topics: Sequence[str],
+        security: Mapping[str, Any] = PLAIN,
+    ) -> None:
         self._address = address
+        self._security = security
         self._topics = tuple(topics)
         self._consumer: AIOKafkaConsumer | None = None
         self._connected_to = ""
@@ -157,6 +166,7 @@ class Subscriber:
                     enable_auto_commit=False,
                     auto_offset_reset="none",
                     fetch_max_wait_ms=FETCH_WAIT_MS,
+                    **self._security,
                 )
                 self._consumer = consumer
                 await consumer.start()
@@ -219,7 +229,12 @@ class Subscriber:
             await _stop(consumer)
 
 
-async def ensure_topics(address: Address, topics: Sequence[str], copies: int) -> None:
+async def ensure_topics(
+    address: Address,
+    topics: Sequence[str],
+    copies: int,
+    security: Mapping[str, Any] = PLAIN,
+) -> None:
     """Create the topics that do not exist, on a real Kafka.
 
     The embedded broker makes a topic when it is first named, and answers no
@@ -229,12 +244,15 @@ async def ensure_topics(address: Address, topics: Sequence[str], copies: int) ->
         address: The broker's address.
         topics: Names.
         copies: Replication factor.
+        security: How the broker is spoken to (`transport.kafka_security`).
 
     Raises:
         BusUnavailable: The broker does not answer.
     """
     admin = AIOKafkaAdminClient(
-        bootstrap_servers=address(), request_timeout_ms=int(BOUND_SECONDS * 1000)
+        bootstrap_servers=address(),
+        request_timeout_ms=int(BOUND_SECONDS * 1000),
+        **security,
     )
     try:
         async with asyncio.timeout(BOUND_SECONDS):

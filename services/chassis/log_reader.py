@@ -11,6 +11,7 @@ import asyncio
 import base64
 import json
 import re
+import ssl
 from typing import Any, Final
 
 import httpx
@@ -20,12 +21,19 @@ from contracts.log.tiles import tile_path
 from services.chassis.fetching import AnswerTooLong, fetch
 from services.chassis.follower import LogUnreachable
 from services.chassis.rollback import LaneEnd
+from services.chassis.settings import ServiceSettings
+from services.chassis.transport import client_context
 
 TIMEOUT_SECONDS: Final = 5.0  # of a whole answer
 MAX_NOTE_BYTES: Final = 64 * 1024
 MAX_LANE_BYTES: Final = 16 * 1024
 MAX_SEQ: Final = 2**63 - 1
 _LANE: Final = re.compile(r"[0-9a-f]{32}")
+
+
+def open_log(settings: ServiceSettings) -> HttpLog:
+    """Return a reader of audit's log, as a process of these settings reads it."""
+    return HttpLog(settings.audit_url, verify=client_context(settings))
 
 
 class HttpLog:
@@ -35,13 +43,18 @@ class HttpLog:
     """
 
     def __init__(
-        self, base_url: str, transport: httpx.AsyncBaseTransport | None = None
+        self,
+        base_url: str,
+        transport: httpx.AsyncBaseTransport | None = None,
+        *,
+        verify: ssl.SSLContext | bool = True,
     ) -> None:
         self._client = httpx.AsyncClient(
             base_url=base_url,
             timeout=TIMEOUT_SECONDS,
             follow_redirects=False,
             transport=transport,
+            verify=verify,
         )
 
     async def checkpoint(self) -> bytes:

@@ -40,6 +40,7 @@ from services.chassis.crashpoints import CRASH_POINTS
 from services.chassis.docs import docs_router, problems_router, service_router
 from services.chassis.headers import Entrance, RequestFrame
 from services.chassis.health import Check, health_router
+from services.chassis.peers import PeerProtocol
 from services.chassis.settings import ServiceSettings, SettingsError
 from services.chassis.telemetry import Metrics, RequestLog
 
@@ -227,12 +228,13 @@ def run(app: FastAPI, settings: ServiceSettings) -> None:
     arm_crash_point(settings)
     telemetry.configure(settings.SERVICE or "keyturn", settings.log_level.value)
     lifeline.hold(settings)
+    callers = settings.tls_client_ca_file
     config = uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http="httptools",
+        http=PeerProtocol,
         ws="none",
         lifespan="on",
         log_config=None,
@@ -245,6 +247,10 @@ def run(app: FastAPI, settings: ServiceSettings) -> None:
         ssl_certfile=settings.tls_certificate,
         ssl_keyfile=settings.tls_key,
         ssl_version=ssl.PROTOCOL_TLS_SERVER,
+        # Optional: a CRM may have a secret alone. Who shows a certificate must show a
+        # good one, and what it gets is bound to it (`chassis.auth.origin`).
+        ssl_ca_certs=None if callers is None else str(callers),
+        ssl_cert_reqs=ssl.CERT_NONE if callers is None else ssl.CERT_OPTIONAL,
     )
     try:
         _Server(config, app).run()

@@ -34,6 +34,7 @@ from services.chassis.variables import (
     Mode,
     Secret,
     is_loopback,
+    one_of,
     read,
 )
 
@@ -82,6 +83,11 @@ class ServiceSettings:
         trusted_proxies: Addresses whose forwarding headers are believed.
         tls_certificate: PEM certificate chain; with `tls_key` it turns TLS on.
         tls_key: PEM private key of the certificate.
+        tls_ca_file: PEM of the authority whose servers this process trusts; None is
+            what the system trusts.
+        tls_client_ca_file: PEM of the authority of callers' certificates. With it
+            a token that was asked for with a certificate works with that one only,
+            and the services' own tokens work in no other way.
         database_url: `postgresql+psycopg://...`; None is embedded SQLite.
         kafka_servers: `host:port,...`; None reads `broker.json` in `state_dir`.
         kafka_security: `PLAINTEXT`, `SSL` or `SASL_SSL`.
@@ -118,9 +124,13 @@ class ServiceSettings:
     trusted_proxies: tuple[str, ...] = field(default=(), metadata=WORDS)
     tls_certificate: Path | None = field(default=None, metadata=PATH)
     tls_key: Path | None = field(default=None, metadata=PATH)
+    tls_ca_file: Path | None = field(default=None, metadata=PATH)
+    tls_client_ca_file: Path | None = field(default=None, metadata=PATH)
     database_url: Secret | None = field(default=None, metadata=SECRET)
     kafka_servers: str | None = field(default=None, metadata=TEXT)
-    kafka_security: str = field(default="PLAINTEXT", metadata=TEXT)
+    kafka_security: str = field(
+        default="PLAINTEXT", metadata=one_of("PLAINTEXT", "SSL", "SASL_SSL")
+    )
     kafka_ca_file: Path | None = field(default=None, metadata=PATH)
     kafka_username: str | None = field(default=None, metadata=TEXT)
     kafka_password: Secret | None = field(default=None, metadata=SECRET)
@@ -192,6 +202,7 @@ class ServiceSettings:
         """
         self._check_paths()
         self._check_tokens()
+        self._check_kafka()
         if self.crash_at is not None and not self.demonstration:
             raise SettingsError("KEYTURN_CRASH_AT", "is for demonstrations only; unset")
         if self.mode is Mode.PRODUCTION:
@@ -209,6 +220,24 @@ class ServiceSettings:
             )
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise SettingsError("KEYTURN_TLS_KEY", "set both certificate and key")
+        if self.tls_client_ca_file is not None and self.tls_certificate is None:
+            raise SettingsError(
+                "KEYTURN_TLS_CLIENT_CA_FILE",
+                "callers show certificates to a service that serves TLS itself: set "
+                "KEYTURN_TLS_CERTIFICATE and KEYTURN_TLS_KEY, or unset it",
+            )
+
+    def _check_kafka(self) -> None:
+        login = (self.kafka_username, self.kafka_password)
+        if self.kafka_security == "SASL_SSL" and None in login:
+            raise SettingsError(
+                "KEYTURN_KAFKA_PASSWORD",
+                "SASL_SSL needs KEYTURN_KAFKA_USERNAME and KEYTURN_KAFKA_PASSWORD",
+            )
+        if self.kafka_security != "SASL_SSL" and login != (None, None):
+            raise SettingsError(
+                "KEYTURN_KAFKA_SECURITY", "must be SASL_SSL where a user name is set"
+            )
 
     def _check_tokens(self) -> None:
         algorithms = set(self.token_algorithms)
@@ -250,6 +279,12 @@ class ServiceSettings:
                 "KEYTURN_TLS_CERTIFICATE",
                 "TLS is required outside loopback: set certificate and key, or name "
                 "the proxy that ends TLS in KEYTURN_TRUSTED_PROXIES",
+            )
+        if self.tls_certificate is not None and self.tls_client_ca_file is None:
+            raise SettingsError(
+                self.variable("tls_client_ca_file"),
+                "the services know each other by their certificates: name the "
+                "authority that signs them",
             )
         for name in ("vault_url", "transfer_url", "audit_url", "external_jwks_url"):
             address = getattr(self, name)

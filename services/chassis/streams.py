@@ -16,7 +16,7 @@ from fastapi import Request
 from fastapi.sse import ServerSentEvent
 
 from contracts.problems import Problem, Refusal
-from services.chassis.auth import TokenVerifier, bearer_token
+from services.chassis.auth import TokenVerifier, bearer_token, origin_of
 
 T = TypeVar("T")
 
@@ -61,7 +61,7 @@ class StreamLife:
     async def _admitted(self) -> bool:
         verifier: TokenVerifier = self._request.app.state.verifier
         try:
-            await verifier.verify(bearer_token(self._request))
+            await verifier.verify(bearer_token(self._request), origin_of(self._request))
         except Refusal as refused:
             self._refused = refused.problem
         return self._refused is None

@@ -23,6 +23,7 @@ from services.chassis.journal import Journal
 from services.chassis.relay import Relay
 from services.chassis.settings import ServiceSettings
 from services.chassis.telemetry import Metrics
+from services.chassis.transport import kafka_security
 
 WATCH_SECONDS: Final = 2.0
 WAIT_FOR_LOG_SECONDS: Final = 1.0
@@ -94,7 +95,9 @@ class Upkeep:
         up = self._relay_up.labels(name)
         relay = Relay(
             journal,
-            Publisher(lambda: broker_address(self._settings)),
+            Publisher(
+                lambda: broker_address(self._settings), kafka_security(self._settings)
+            ),
             on_state=lambda state: up.set(float(state == "relaying")),
         )
         await relay.run()

@@ -95,6 +95,13 @@ def whole(low: int, high: int) -> Callable[[str], int]:
     return parse
 
 
+def one_of(*words: str) -> Mapping[str, Any]:
+    """Return the metadata of a field that holds one of these words."""
+    return read(
+        {word: word for word in words}.__getitem__, f"one of {', '.join(words)}"
+    )
+
+
 def boolean(text: str) -> bool:
     """Parse `true` or `false`, nothing else."""
     return {"true": True, "false": False}[text]

@@ -7,6 +7,8 @@ A refusal shows the service's own code and sentence, never what was sent.
 from __future__ import annotations
 
 import json
+import os
+import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
@@ -16,6 +18,7 @@ import typer
 
 TIMEOUT_SECONDS: Final = 30.0
 MAX_DETAIL: Final = 600
+_TLS_FILES: Final = ("CA_FILE", "CERTIFICATE", "KEY")
 
 
 class CliError(Exception):
@@ -64,6 +67,28 @@ class FileUnusable(CliError):  # noqa: N818 - a state of the file
     exit_code = 5
 
 
+def _trusted(base_url: str) -> ssl.SSLContext | bool:
+    """Return how an https address is called: as the services call each other.
+
+    Raises:
+        FileUnusable: A file that the variables name is missing or no PEM.
+    """
+    if not base_url.startswith("https://"):
+        return True
+    found = [os.environ.get(f"KEYTURN_TLS_{name}") for name in _TLS_FILES]
+    ca_file, certificate, key = found
+    try:
+        context = ssl.create_default_context(cafile=ca_file)
+        if certificate is not None and key is not None:
+            context.load_cert_chain(certificate, key)
+    except (OSError, ssl.SSLError) as error:
+        raise FileUnusable(
+            "a file of KEYTURN_TLS_CA_FILE, KEYTURN_TLS_CERTIFICATE and "
+            "KEYTURN_TLS_KEY is missing or no PEM"
+        ) from error
+    return context
+
+
 class Api:
     """One service over HTTP."""
 
@@ -80,6 +105,7 @@ class Api:
             follow_redirects=False,
             transport=transport,
             trust_env=False,
+            verify=_trusted(base_url),
         )
         self.base_url = base_url.rstrip("/")
 

@@ -36,11 +36,12 @@ from services.chassis.clock import (
 )
 from services.chassis.database import DatabaseError
 from services.chassis.journal import Journal
-from services.chassis.log_reader import HttpLog
+from services.chassis.log_reader import open_log
 from services.chassis.rollback import RollbackCheck
 from services.chassis.serve import arm_crash_point, create_service_app
 from services.chassis.slots import SlotTaken, hold_slot
 from services.chassis.telemetry import Metrics
+from services.chassis.transport import http_client
 from services.chassis.upkeep import Upkeep
 from services.transfer.execution import Executions, Worker, progress
 from services.transfer.handovers.operations import Handovers
@@ -120,6 +121,7 @@ def _application(base: Base) -> FastAPI:
             keys=RemoteKeys(base.http, settings.jwks_url, clock),
             clock=clock,
             algorithms=settings.token_algorithms,
+            bound_services=settings.tls_client_ca_file is not None,
             revocations=remote_revocations(
                 settings, base.http, lambda: base.auth, clock
             ),
@@ -163,7 +165,7 @@ def open_base(
     opening = open_transfer(settings)
     migrate.prepare(opening.migrations(), settings)
     client_id, secret = credentials(settings)
-    http = http or httpx.AsyncClient(base_url=settings.vault_url)
+    http = http or http_client(settings, base_url=settings.vault_url)
     auth = TokenSource(
         http,
         token_url=settings.vault_url + TOKEN_PATH,
@@ -181,7 +183,7 @@ def _base(
     http: httpx.AsyncClient | None = None,
     auth: httpx.Auth | None = None,
 ) -> Base:
-    http = http or httpx.AsyncClient(base_url=opening.settings.vault_url)
+    http = http or http_client(opening.settings, base_url=opening.settings.vault_url)
     return Base(
         opening=opening,
         journal=opening.journal(clock, f"{process}/handover", stop_process),
@@ -246,7 +248,7 @@ class Base:
             slot = hold_slot(engines, self.settings.state_dir, self.journal.slot)
             stack.callback(slot.release)
             stack.callback(self.journal.database.close)
-            log = HttpLog(self.settings.audit_url)
+            log = open_log(self.settings)
             stack.push_async_callback(log.close)
             check = RollbackCheck.of(self.settings, [self.journal], log)
             await check.before_start()
@@ -282,7 +284,7 @@ class Base:
         return Upkeep(
             self.settings,
             {"handover": self.journal},
-            lambda: HttpLog(self.settings.audit_url),
+            lambda: open_log(self.settings),
             clock=self.clock,
             metrics=self.metrics,
             keep_seconds=self.settings.outbox_keep_seconds,

@@ -123,6 +123,16 @@ def _revoke(enrolling: Enrolment, parsed: argparse.Namespace) -> dict[str, Any]:
     return {"revoked": parsed.client or parsed.key_id, "event": str(event or "")}
 
 
+def _allow(enrolling: Enrolment, parsed: argparse.Namespace) -> dict[str, Any]:
+    networks = ANYWHERE if parsed.anywhere else parsed.network
+    event = enrolling.allow(parsed.party, networks)
+    return {
+        "party": parsed.party,
+        "networks": " ".join(networks),
+        "event": str(event or ""),
+    }
+
+
 def _on_host(settings: VaultSettings, parsed: argparse.Namespace) -> int:
     if getattr(parsed, "client_file", False):
         default = settings.keys_dir / "clients" / f"{parsed.id}.json"
@@ -142,6 +152,10 @@ def _say(parsed: argparse.Namespace, facts: dict[str, Any]) -> None:
 
 # --- arguments -------------------------------------------------------------------
 
+ANYWHERE = ["0.0.0.0/0", "::/0"]
+ALLOW_EXAMPLE = """example:
+  python -m services.vault allow --party alpha --network 203.0.113.0/24 2001:db8::/48
+A token that is out already ends within ten minutes; new ones carry the change."""
 SETTINGS = (
     "Settings are KEYTURN_... variables; without any, the embedded default in .keyturn "
     "and .keyturn-keys. Exit code: 0 done, 1 refused."
@@ -177,6 +191,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_party(kinds)
     _add_client(kinds)
     _add_officer(kinds)
+    _add_allow(commands)
     revoke = _command(commands, "revoke", "revoke a client or an officer's keys")
     who = revoke.add_mutually_exclusive_group(required=True)
     who.add_argument("--client", metavar="ID", help="the client")
@@ -273,6 +288,24 @@ def _add_officer(kinds: Any) -> None:
             help=f"public half of the key to {use} with, base64",
         )
     _on(officer, _enrol_officer)
+
+
+def _add_allow(commands: Any) -> None:
+    allow = _command(
+        commands, "allow", "say from where a party's tokens may be used", ALLOW_EXAMPLE
+    )
+    allow.add_argument("--party", required=True, metavar="ID", help="whose tokens")
+    where = allow.add_mutually_exclusive_group(required=True)
+    where.add_argument(
+        "--network",
+        nargs="+",
+        metavar="CIDR",
+        help="its networks; they replace those it had",
+    )
+    where.add_argument(
+        "--anywhere", action="store_true", help="from everywhere, and said so"
+    )
+    _on(allow, _allow)
 
 
 def _on(command: argparse.ArgumentParser, act: Any) -> None:

@@ -23,12 +23,15 @@ from services.chassis.database import Database, DatabaseError
 from services.chassis.idempotency import IdempotencyStore
 from services.chassis.journal import Journal
 from services.chassis.key_files import load_seed
-from services.chassis.log_reader import HttpLog
+from services.chassis.log_reader import open_log
 from services.chassis.rollback import RollbackCheck
 from services.chassis.serve import create_service_app
+from services.chassis.settings import SettingsError
 from services.chassis.slots import HeldSlot, hold_slot
 from services.chassis.telemetry import Metrics
+from services.chassis.transport import http_client
 from services.chassis.upkeep import Upkeep
+from services.chassis.variables import Mode
 from services.vault.access import Access, load_policy
 from services.vault.catalogue import Catalogues
 from services.vault.catalogue.routes import router as catalogue_router
@@ -109,6 +112,7 @@ def create_app(settings: VaultSettings, *, clock: Clock | None = None) -> FastAP
             keys=run.issuer_keys(),
             clock=clock,
             algorithms=settings.token_algorithms,
+            bound_services=settings.tls_client_ca_file is not None,
             revocations=None
             if settings.external_issuer is not None
             else Revoked(rooms.parties, clock),
@@ -243,7 +247,7 @@ class _Run:
         """Return where the keys of accepted tokens come from."""
         if self._settings.external_issuer is None:
             return LocalKeys(self._rooms.issuer.key_set)
-        self._http = httpx.AsyncClient()
+        self._http = http_client(self._settings)
         return RemoteKeys(self._http, self._settings.jwks_url, self._clock)
 
     @contextlib.asynccontextmanager
@@ -256,11 +260,12 @@ class _Run:
                 stack.callback(slot.release)
             stack.callback(self._rooms.keys.close)
             stack.callback(self._rooms.keyring.close)
-            log = HttpLog(self._settings.audit_url)
+            log = open_log(self._settings)
             stack.push_async_callback(log.close)
             journals = (self._rooms.changes, self._rooms.reads)
             for journal in journals:
                 stack.callback(journal.database.close)
+            await self._require_allow_lists()
             check = RollbackCheck.of(self._settings, journals, log)
             await check.before_start()
             for journal in journals:
@@ -281,11 +286,28 @@ class _Run:
             await self._rooms.mandates.resume()
             yield
 
+    async def _require_allow_lists(self) -> None:
+        """Refuse production mode while a party's tokens may be used from anywhere.
+
+        Raises:
+            SettingsError: Names the parties and the command.
+        """
+        if self._settings.mode is not Mode.PRODUCTION:
+            return
+        missing = await self._rooms.parties.parties_without_allow_list()
+        if missing:
+            raise SettingsError(
+                "KEYTURN_MODE",
+                "production demands an allow-list of each party; for "
+                f"{', '.join(missing)} run `python -m services.vault allow --party ID "
+                "--network CIDR` (or --anywhere)",
+            )
+
     def _upkeep(self, check: RollbackCheck) -> Upkeep:
         return Upkeep(
             self._settings,
             self._journals(),
-            lambda: HttpLog(self._settings.audit_url),
+            lambda: open_log(self._settings),
             clock=self._clock,
             metrics=self._metrics,
             keep_seconds=self._settings.outbox_keep_seconds,

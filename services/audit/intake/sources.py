@@ -8,6 +8,7 @@ one service: transfer's key can sign no vault event.
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,6 +90,8 @@ class SourceClient:
         url: str,
         auth: httpx.Auth | None,
         transport: httpx.AsyncBaseTransport | None = None,
+        *,
+        verify: ssl.SSLContext | bool = True,
     ) -> None:
         self.service = service
         self._client = httpx.AsyncClient(
@@ -97,6 +100,7 @@ class SourceClient:
             timeout=TIMEOUT_SECONDS,
             follow_redirects=False,
             transport=transport,
+            verify=verify,
         )
 
     async def heads(self, installation: str) -> list[SignedHead]:

@@ -39,13 +39,12 @@ from services.audit.log.succession import (
     opening_of,
 )
 from services.chassis import outbox
+from services.chassis.auth import PLATFORM
 from services.chassis.clock import milliseconds, uuid7
 from services.chassis.crashpoints import CRASH_POINTS
 from services.chassis.database import Tx
 from services.chassis.journal import Journal
 from services.chassis.lanes import EventRef, LaneWriter
-
-PLATFORM = "platform"  # the party that audit's own events concern
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,8 +21,8 @@ from contracts.scopes import Scope
 from services.audit.errors import EventNotFound, LeafNotFound
 from services.audit.log import store
 from services.audit.log.files import CHECKPOINT, FileMissing
-from services.audit.log.operations import PLATFORM, Batch, Log
-from services.chassis.auth import Principal, PrincipalKind
+from services.audit.log.operations import Batch, Log
+from services.chassis.auth import PLATFORM, Principal, PrincipalKind
 from services.chassis.lanes import EventRef
 
 PUBLISH_SECONDS: Final = 0.01  # how often an unpublished snapshot looks again

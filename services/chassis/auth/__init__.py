@@ -11,11 +11,13 @@ from services.chassis.auth.guards import (
     TOKEN_PATH,
     Requirement,
     bearer_token,
+    origin_of,
     public,
     public_routes,
     require,
     unguarded_routes,
 )
+from services.chassis.auth.origin import ANYWHERE, Bounds, Origin
 from services.chassis.auth.remote import (
     RemoteKeys,
     RemoteRevocations,
@@ -23,6 +25,7 @@ from services.chassis.auth.remote import (
     remote_revocations,
 )
 from services.chassis.auth.tokens import (
+    PLATFORM,
     KeySource,
     LocalKeys,
     Principal,
@@ -33,10 +36,14 @@ from services.chassis.auth.tokens import (
 )
 
 __all__ = [
+    "ANYWHERE",
+    "PLATFORM",
     "SCHEME_NAME",
     "TOKEN_PATH",
+    "Bounds",
     "KeySource",
     "LocalKeys",
+    "Origin",
     "Principal",
     "PrincipalKind",
     "RemoteKeys",
@@ -46,6 +53,7 @@ __all__ = [
     "TokenVerifier",
     "access_claims",
     "bearer_token",
+    "origin_of",
     "public",
     "public_routes",
     "remote_revocations",

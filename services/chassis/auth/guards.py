@@ -17,7 +17,9 @@ from contracts import problems
 from contracts import scopes as scope_names
 from contracts.problems import Refusal
 from contracts.scopes import Scope
+from services.chassis.auth.origin import Origin
 from services.chassis.auth.tokens import Principal, TokenVerifier
+from services.chassis.transport import PEER
 
 SCHEME_NAME = "keyturn"
 TOKEN_PATH = "/v1/token"  # noqa: S105 - an address
@@ -56,7 +58,7 @@ class Requirement(OAuth2):
 
         Raises:
             Refusal: `authentication-required`, `token-invalid`, `token-expired` or
-                `scope-missing`.
+                `scope-missing` or `address-not-allowed`.
         """
         return await self._admit(request)
 
@@ -65,7 +67,8 @@ class Requirement(OAuth2):
         principal: Principal | None = state.get("principal")
         if principal is None:
             verifier: TokenVerifier = request.app.state.verifier
-            principal = await verifier.verify(bearer_token(request))
+            token = bearer_token(request)
+            principal = await verifier.verify(token, origin_of(request))
             state["principal"] = principal
         missing = self.needed - principal.scopes
         if missing:
@@ -73,6 +76,13 @@ class Requirement(OAuth2):
                 problems.SCOPE_MISSING, extra={"required_scopes": sorted(missing)}
             )
         return principal
+
+
+def origin_of(request: Request) -> Origin:
+    """Return where a request comes from, as the server saw it."""
+    client = request.scope.get("client")
+    shown = request.scope.get("state", {}).get(PEER)
+    return Origin(client[0] if client else "", shown)
 
 
 def bearer_token(request: Request) -> str:

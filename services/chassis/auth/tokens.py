@@ -25,12 +25,15 @@ from contracts import problems
 from contracts import scopes as scope_names
 from contracts.problems import Refusal
 from contracts.scopes import Scope
+from services.chassis.auth.origin import ANYWHERE, Bounds, Origin, bounds_of
 from services.chassis.clock import Clock
 
 MAX_TOKEN_CHARACTERS = 8192
 LEEWAY_SECONDS = 5
 CACHE_ENTRIES = 4096
 CACHE_SECONDS = 60
+PLATFORM = "platform"
+"""The party that runs Keyturn; its clients are the services themselves."""
 REVOKED_SLACK_SECONDS = 2  # a token may be on its way out while its key is revoked
 
 _FORBIDDEN_HEADERS = frozenset({"jku", "jwk", "x5u", "x5c", "crit", "b64", "zip"})
@@ -72,6 +75,7 @@ def access_claims(
     now: datetime,
     lifetime_seconds: int,
     token_id: str,
+    bounds: Bounds = ANYWHERE,
 ) -> dict[str, Any]:
     """Return the claims of an access token for `principal`. RFC 9068 §2.2."""
     issued = int(now.timestamp())
@@ -87,6 +91,7 @@ def access_claims(
         "scope": " ".join(sorted(principal.scopes)),
         "kt_kind": principal.kind.value,
         "kt_party": principal.party,
+        **bounds.claims(),
     }
     if principal.role is not None:
         claims["kt_role"] = principal.role
@@ -145,9 +150,13 @@ class LocalKeys:
 
 @dataclass(frozen=True, slots=True)
 class _Verified:
-    """A token remembered: whom it names, when it was issued, until when it is kept."""
+    """A token remembered.
+
+    Whom it names, from where it may be used, when it was issued, until when it is kept.
+    """
 
     principal: Principal
+    bounds: Bounds
     issued: float
     good_until: float
 
@@ -164,8 +173,22 @@ class TokenVerifier:
         clock: Clock,
         algorithms: tuple[str, ...] = ("Ed25519",),
         revocations: RevocationSource | None = None,
+        bound_services: bool = False,
     ) -> None:
+        """Make a verifier.
+
+        Args:
+            issuer: `iss` of accepted tokens.
+            audience: `aud` of accepted tokens.
+            keys: The issuer's public keys.
+            clock: Of the process.
+            algorithms: Accepted signature algorithms.
+            revocations: Who was revoked; None where nobody can tell.
+            bound_services: Refuse tokens of the platform's clients, the services among
+                them, that are not bound to a certificate.
+        """
         self._revocations = revocations
+        self._bound_services = bound_services
         self._issuer = issuer
         self._audience = audience
         self._keys = keys
@@ -173,15 +196,16 @@ class TokenVerifier:
         self._algorithms = frozenset(algorithms)
         self._cache: OrderedDict[bytes, _Verified] = OrderedDict()
 
-    async def verify(self, token: str) -> Principal:
-        """Return whom a token names.
+    async def verify(self, token: str, origin: Origin | None = None) -> Principal:
+        """Return whom a token names, if it may be used from `origin`.
 
         A verified token is remembered for at most a minute and never beyond its end,
         by its SHA-256, so that a withdrawn issuer key stops working within that time.
         Whether its holder was revoked is asked each time.
 
         Raises:
-            Refusal: `token-invalid`, `token-expired` or `upstream-unavailable`.
+            Refusal: `token-invalid`, `token-expired`, `address-not-allowed` or
+                `upstream-unavailable`.
         """
         if len(token) > MAX_TOKEN_CHARACTERS or not token.isascii():
             raise Refusal(problems.TOKEN_INVALID)
@@ -192,14 +216,27 @@ class TokenVerifier:
             claims = await self._claims(token)
             verified = _Verified(
                 principal=self._principal(claims, now),
+                bounds=self._bounds(claims),
                 issued=_moment(claims, "iat"),
                 good_until=min(claims["exp"], now + CACHE_SECONDS),
             )
             self._cache[digest] = verified
             if len(self._cache) > CACHE_ENTRIES:
                 self._cache.popitem(last=False)
+        if verified.bounds is not ANYWHERE:
+            verified.bounds.require(origin or Origin())
         await self._refuse_revoked(verified)
         return verified.principal
+
+    def _bounds(self, claims: Mapping[str, Any]) -> Bounds:
+        try:
+            bounds = bounds_of(claims)
+        except ValueError:
+            raise Refusal(problems.TOKEN_INVALID) from None
+        service = claims["kt_party"] == PLATFORM and claims["kt_kind"] == "client"
+        if self._bound_services and service and bounds.certificate is None:
+            raise Refusal(problems.TOKEN_INVALID)
+        return ANYWHERE if bounds == ANYWHERE else bounds
 
     async def _refuse_revoked(self, verified: _Verified) -> None:
         if self._revocations is None:

@@ -5,7 +5,8 @@ Other rooms use what is named here: `Parties`, and the functions that work insid
 caller's own transaction.
 """
 
-from services.vault.parties.members import PLATFORM, Party, Terms
+from services.chassis.auth import PLATFORM
+from services.vault.parties.members import Party, Terms
 from services.vault.parties.operations import Parties
 from services.vault.parties.store import (
     actor_alias,

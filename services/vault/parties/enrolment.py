@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import zoneinfo
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
@@ -21,21 +21,22 @@ from contracts.events.vault import (
     ClientRevoked,
     OfficerEnrolled,
     PartyEnrolled,
+    PartyNetworksSet,
 )
 from contracts.officers import OfficerRole, is_person, key_id
 from contracts.purposes import GIVEN, Purpose
 from contracts.scopes import Scope
 from services.chassis import outbox
-from services.chassis.auth import PrincipalKind
+from services.chassis.auth import PLATFORM, PrincipalKind
+from services.chassis.auth.origin import MAX_NETWORKS, parse_networks
 from services.chassis.clock import milliseconds
 from services.chassis.database import Tx
 from services.chassis.journal import Journal
 from services.chassis.lanes import EventRef
-from services.vault.parties import store
+from services.vault.parties import allow_list, store
 from services.vault.parties.client_secrets import SECRET_BYTES, secret_hash, secret_text
 from services.vault.parties.errors import EnrolmentRefused
 from services.vault.parties.members import (
-    PLATFORM,
     Client,
     EnrolledKey,
     KeyPurpose,
@@ -107,6 +108,35 @@ class Enrolment:
             return outbox.append(tx, event.draft(id_))
 
         return self._run(enrol)
+
+    def allow(self, party: str, networks: Iterable[str]) -> EventRef | None:
+        """Set from where a party's tokens may be used; the same again returns None.
+
+        Args:
+            party: Whose tokens.
+            networks: At least one, in CIDR notation; they replace those it had.
+
+        Raises:
+            EnrolmentRefused: There is no such party, or one is no network.
+        """
+        try:
+            wanted = parse_networks(networks)
+        except ValueError:
+            raise EnrolmentRefused(
+                "a network is not valid: write it as 203.0.113.0/24 or 2001:db8::/32, "
+                "without bits beyond the prefix"
+            ) from None
+        _require(0 < len(wanted) <= MAX_NETWORKS, "name 1 to 64 networks")
+
+        def allow(tx: Tx) -> EventRef | None:
+            self._require_party(tx, party)
+            if allow_list.networks_of(tx.connection, party) == wanted:
+                return None
+            allow_list.replace_networks(tx, party, wanted)
+            event = PartyNetworksSet(party=party, networks=[str(n) for n in wanted])
+            return outbox.append(tx, event.draft(party))
+
+        return self._run(allow)
 
     def draw_secret(self) -> str:
         """Return a new client secret; it opens nothing before it is enrolled."""

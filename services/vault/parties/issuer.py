@@ -14,7 +14,13 @@ from typing import Any
 from joserfc.jwk import KeySet, OKPKey
 from nacl.signing import SigningKey
 
-from services.chassis.auth import Principal, access_claims, sign_access_token
+from services.chassis.auth import (
+    ANYWHERE,
+    Bounds,
+    Principal,
+    access_claims,
+    sign_access_token,
+)
 from services.chassis.clock import Clock
 
 
@@ -67,8 +73,11 @@ class TokenIssuer:
     def __repr__(self) -> str:
         return f"TokenIssuer({self._public['kid']})"
 
-    def issue(self, principal: Principal) -> IssuedToken:
-        """Return a token that names `principal`, with exactly its scopes."""
+    def issue(self, principal: Principal, bounds: Bounds = ANYWHERE) -> IssuedToken:
+        """Return a token that names `principal`, with exactly its scopes.
+
+        It may be used within `bounds` only.
+        """
         claims = access_claims(
             principal,
             issuer=self._issuer,
@@ -76,6 +85,7 @@ class TokenIssuer:
             now=self._clock.now(),
             lifetime_seconds=self.seconds,
             token_id=self._new_id(),
+            bounds=bounds,
         )
         text = sign_access_token(claims, self._key)
         return IssuedToken(text, self.seconds, str(claims["scope"]))

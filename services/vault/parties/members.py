@@ -12,9 +12,6 @@ from contracts.scopes import Scope
 
 KeyPurpose: TypeAlias = Literal["login", "sign"]
 
-PLATFORM = "platform"
-"""The party that runs Keyturn; made by `init`."""
-
 
 @dataclass(frozen=True, slots=True)
 class Party:

@@ -9,12 +9,13 @@ from contracts.events.vault import OfficerRevoked
 from contracts.officers import OfficerRole
 from contracts.scopes import Scope
 from services.chassis import outbox
-from services.chassis.auth import Principal, PrincipalKind
+from services.chassis.auth import PLATFORM, Bounds, Origin, Principal, PrincipalKind
+from services.chassis.auth.origin import within
 from services.chassis.clock import Clock, milliseconds
 from services.chassis.database import Tx
 from services.chassis.journal import Journal
 from services.chassis.lanes import EventRef
-from services.vault.parties import assertions, store
+from services.vault.parties import allow_list, assertions, store
 from services.vault.parties.client_secrets import secret_matches
 from services.vault.parties.errors import (
     CredentialsRefused,
@@ -26,7 +27,6 @@ from services.vault.parties.errors import (
 )
 from services.vault.parties.issuer import IssuedToken, TokenIssuer
 from services.vault.parties.members import (
-    PLATFORM,
     EnrolledKey,
     Party,
     Revocation,
@@ -37,6 +37,7 @@ from services.vault.parties.roles import scopes_of
 MEMORY_SECONDS = 2.0  # who is revoked is refused after this, at the latest
 CLOCKS_APART_SECONDS = 60  # another host may end a token so much later
 MEMORY_CALLERS = 4_096  # remembered at once
+NOWHERE = Origin()
 _NO_HASH = bytes(32)
 
 
@@ -71,16 +72,21 @@ class Parties:
     # --- tokens ------------------------------------------------------------------
 
     async def token_for_client(
-        self, credentials: ClientCredentials, scope: str | None
+        self,
+        credentials: ClientCredentials,
+        scope: str | None,
+        origin: Origin = NOWHERE,
     ) -> IssuedToken:
         """Return a token for a client that knows its secret. RFC 6749 §4.4.
 
         Args:
             credentials: What the client showed.
             scope: The scopes wanted, space-separated; None for all it was given.
+            origin: Where it calls from; the token is bound to its certificate.
 
         Raises:
-            CredentialsRefused: Unknown, revoked, or another secret.
+            CredentialsRefused: Unknown, revoked, another secret, or an address that
+                is not on the party's allow-list.
             ScopeRefused: A scope that the client was not given.
         """
         found = await self._changes.read(
@@ -91,6 +97,7 @@ class Parties:
         known = secret_matches(self._secrets_key, credentials.secret, stored)
         if found is None or found.revoked or not known:
             raise CredentialsRefused
+        bounds = await self._bounds(found.party, origin)
         return self._issuer.issue(
             Principal(
                 kind=PrincipalKind.CLIENT,
@@ -99,11 +106,23 @@ class Parties:
                 role=None,
                 person=None,
                 scopes=_chosen(scope, found.scopes),
-            )
+            ),
+            bounds,
         )
 
+    async def _bounds(self, party: str, origin: Origin) -> Bounds:
+        """Return where a token of a party may be used, if it may be had from here."""
+        allowed = await self._changes.read(lambda c: allow_list.networks_of(c, party))
+        if allowed and not within(origin.address, allowed):
+            raise CredentialsRefused
+        return Bounds(allowed, origin.certificate)
+
     async def token_for_officer(
-        self, assertion: str, scope: str | None, client_id: str | None = None
+        self,
+        assertion: str,
+        scope: str | None,
+        client_id: str | None = None,
+        origin: Origin = NOWHERE,
     ) -> IssuedToken:
         """Return a token for a person who proves an enrolled login key. RFC 7523.
 
@@ -111,10 +130,12 @@ class Parties:
             assertion: The signed JWT.
             scope: The scopes wanted, space-separated; None for all of the role.
             client_id: If sent beside the assertion, it must be its key id.
+            origin: Where the person calls from.
 
         Raises:
             CredentialsRefused: Key unknown, revoked or a signing key; assertion
-                wrong, too long, expired, for another installation, or used before.
+                wrong, too long, expired, for another installation, or used before;
+                or an address that is not on the party's allow-list.
             ScopeRefused: A scope that the role does not have.
         """
         key_id = assertions.claimed_key_id(assertion)
@@ -131,6 +152,7 @@ class Parties:
             now=self._clock.now(),
         )
         scopes = _chosen(scope, scopes_of(key.role, key.party))
+        bounds = await self._bounds(key.party, origin)
         # Used up before the token exists: a crash in between costs a new assertion.
         await self._changes.write(
             lambda tx: store.use_assertion(tx, verified.once, verified.expires)
@@ -143,8 +165,13 @@ class Parties:
                 role=key.role.value,
                 person=key.person,
                 scopes=scopes,
-            )
+            ),
+            bounds,
         )
+
+    async def parties_without_allow_list(self) -> list[str]:
+        """Return the parties whose tokens may be used from anywhere, unsaid."""
+        return await self._changes.read(allow_list.parties_without)
 
     # --- officers ------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from contracts.officers import OfficerRole
 from contracts.scopes import Scope
-from services.vault.parties.members import PLATFORM
+from services.chassis.auth import PLATFORM
 
 _EVERYBODY: Final = frozenset(
     {

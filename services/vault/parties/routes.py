@@ -12,7 +12,7 @@ from fastapi import Path, Request, Response
 
 from contracts import problems
 from contracts.scopes import Scope
-from services.chassis.auth import Principal, public, require
+from services.chassis.auth import Principal, origin_of, public, require
 from services.chassis.body import Name, StrictRouter, Text, read_form
 from services.chassis.declared import answered, openapi_responses
 from services.vault.parties.assertions import ASSERTION_TYPE
@@ -142,15 +142,17 @@ async def _token(parties: Parties, request: Request) -> IssuedToken:
     if sum(ways) != 1:
         # RFC 6749 §2.3: one method of authentication a request.
         raise GrantRefused("invalid_request")
-    scope = form.get("scope")
+    scope, origin = form.get("scope"), origin_of(request)
     if assertion is not None:
         if form.get("client_assertion_type") != ASSERTION_TYPE:
             raise GrantRefused("invalid_request")
-        return await parties.token_for_officer(assertion, scope, form.get("client_id"))
+        return await parties.token_for_officer(
+            assertion, scope, form.get("client_id"), origin
+        )
     credentials = basic or ClientCredentials(
         form.get("client_id", ""), form["client_secret"]
     )
-    return await parties.token_for_client(credentials, scope)
+    return await parties.token_for_client(credentials, scope, origin)
 
 
 def _basic(header: str | None) -> ClientCredentials | None:

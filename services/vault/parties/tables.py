@@ -20,6 +20,14 @@ party = Table(
     Column("created_at", BigInteger, nullable=False),
 )
 
+#: The party's allow-list, in CIDR notation.
+network = Table(
+    "network",
+    RECORDS,
+    Column("party", String(64), primary_key=True),
+    Column("cidr", String(64), primary_key=True),
+)
+
 #: `secret_hash` is a keyed hash of a random 256-bit secret; scopes and purposes are
 #: canonical JSON lists.
 client = Table(

@@ -31,6 +31,12 @@ PRODUCTION = {
     "KEYTURN_TRUSTED_PROXIES": "10.0.0.1",
 }
 
+SASL: dict[str, str | None] = {
+    "KEYTURN_KAFKA_SECURITY": "SASL_SSL",
+    "KEYTURN_KAFKA_USERNAME": "keyturn",
+    "KEYTURN_KAFKA_PASSWORD": "kV9xQ2mZr7tLw4BnkV9xQ2mZr7tLw4Bn",
+}
+
 
 def test_nothing_set_gives_the_embedded_defaults() -> None:
     settings = ShopSettings.from_environ({})
@@ -91,9 +97,15 @@ def test_production_with_everything_set_starts_without_docs() -> None:
         ({"KEYTURN_AUDIT_URL": "http://audit:8403"}, "KEYTURN_SHOP_AUDIT_URL"),
         ({"KEYTURN_DATABASE_URL": "postgresql://u:changeme@db/v"},
          "KEYTURN_SHOP_DATABASE_URL"),
-        ({"KEYTURN_KAFKA_PASSWORD": "example-password-1234"},
+        ({**SASL, "KEYTURN_KAFKA_PASSWORD": "example-password-1234"},
          "KEYTURN_SHOP_KAFKA_PASSWORD"),
-        ({"KEYTURN_KAFKA_PASSWORD": "short"}, "KEYTURN_SHOP_KAFKA_PASSWORD"),
+        ({**SASL, "KEYTURN_KAFKA_PASSWORD": "short"}, "KEYTURN_SHOP_KAFKA_PASSWORD"),
+        ({**SASL, "KEYTURN_KAFKA_USERNAME": None}, "KEYTURN_KAFKA_PASSWORD"),
+        ({"KEYTURN_KAFKA_USERNAME": "keyturn"}, "KEYTURN_KAFKA_SECURITY"),
+        ({"KEYTURN_KAFKA_SECURITY": "TLS"}, "KEYTURN_KAFKA_SECURITY"),
+        ({"KEYTURN_TLS_CERTIFICATE": "c.pem", "KEYTURN_TLS_KEY": "c.key"},
+         "KEYTURN_SHOP_TLS_CLIENT_CA_FILE"),
+        ({"KEYTURN_TLS_CLIENT_CA_FILE": "ca.pem"}, "KEYTURN_TLS_CLIENT_CA_FILE"),
     ],
 )  # fmt: skip
 def test_production_refuses_to_start_without_protection(
@@ -129,7 +141,7 @@ def test_own_issuer_accepts_its_one_algorithm_only(algorithms: str) -> None:
 
 def test_a_secret_is_shown_nowhere() -> None:
     secret = Secret("kV9xQ2mZr7tLw4Bn")
-    settings = ShopSettings.from_environ({"KEYTURN_KAFKA_PASSWORD": secret.reveal()})
+    settings = ShopSettings(kafka_password=secret)
     for text in (repr(secret), str(secret), f"{secret:>20}", repr(settings)):
         assert "kV9x" not in text
     assert settings.kafka_password == secret

@@ -11,6 +11,7 @@ import pytest
 from contracts.officers import OfficerRole
 from contracts.purposes import Purpose
 from contracts.scopes import Scope
+from services.chassis.auth import PLATFORM
 from services.chassis.key_files import KeyFileRefused
 from services.chassis.settings import SettingsError
 from services.chassis.slots import SlotTaken
@@ -27,7 +28,6 @@ from services.vault.keys.errors import KeysNotReady
 from services.vault.keys.providers import FileRootKey
 from services.vault.opening import open_vault
 from services.vault.parties.errors import CallerRevoked, EnrolmentRefused
-from services.vault.parties.members import PLATFORM
 from tests.integration.vault.house import House
 
 

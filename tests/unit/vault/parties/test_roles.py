@@ -5,7 +5,7 @@ import pytest
 
 from contracts.officers import OfficerRole
 from contracts.scopes import Scope
-from services.vault.parties.members import PLATFORM
+from services.chassis.auth import PLATFORM
 from services.vault.parties.roles import AUDIT_SCOPES, TRANSFER_SCOPES, scopes_of
 
 ROLES = list(OfficerRole)

@@ -300,6 +300,12 @@ def _parties() -> None:
     )
     op.create_index("ix_officer_party", "officer", ["party"])
     op.create_table(
+        "network",
+        sa.Column("party", sa.String(64), nullable=False),
+        sa.Column("cidr", sa.String(64), nullable=False),
+        sa.PrimaryKeyConstraint("party", "cidr", name="pk_network"),
+    )
+    op.create_table(
         "party",
         sa.Column("id", sa.String(64), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
