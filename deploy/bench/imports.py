@@ -22,8 +22,6 @@ from services.chassis.engines import sqlite_engines
 SECTION: Final = "imports"
 BATCH: Final = 1_000  # customers of one round
 SLICE: Final = 100  # of one commit of the floor, as of one request
-GROWN: Final = 10_000
-LARGE: Final = 100_000
 LOOKUPS: Final = 200
 IMPORT_AIM: Final = 0.5
 FLAT_AIM: Final = 1.3
@@ -53,7 +51,7 @@ def measure(run: Run, house: House) -> Iterator[Row]:
 
 def _grown(run: Run, house: House, small: int) -> Iterator[Row]:
     """Look-ups by e-mail among few and among many customers."""
-    large = LARGE if run.large else GROWN
+    large = max(run.size, small)
     before = [_lookup_seconds(house, small) * 1e3 for _ in range(run.rounds)]
     run.say(f"importing until there are {large:,} customers")
     house.import_(people.customers(small, large - small))

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Final
 import httpx
 
 from deploy.bench import people
-from deploy.bench.house import House
+from deploy.bench.house import House, await_ready
 from deploy.bench.load import Counted, cpu_seconds, load
 from deploy.bench.rounds import Aim, Row
 from deploy.bench.run import Run
@@ -115,12 +114,7 @@ def _bare(folder: Path, body: bytes) -> Iterator[str]:
     )
     url = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(100):
-            try:
-                httpx.get(f"{url}/bytes")
-                break
-            except httpx.HTTPError:
-                time.sleep(0.1)
+        await_ready(f"{url}/bytes")
         yield url
     finally:
         server.terminate()
