@@ -11,7 +11,7 @@ from typing import Final
 
 from rich.console import Console
 
-from deploy.bench import custody, imports, log, reads
+from deploy.bench import calls, custody, imports, log, reads
 from deploy.bench.house import ENGINES, House, house
 from deploy.bench.load import LoadFailed
 from deploy.bench.machine import machine
@@ -23,6 +23,7 @@ from deploy.demo.scaled import WorldMissing
 Section = Callable[[Run, House], Iterator[Row]]
 SECTIONS: Final[dict[str, Section]] = {
     "reads": reads.measure,
+    "calls": calls.measure,
     "imports": imports.measure,
     "log": log.measure,
     "custody": custody.measure,

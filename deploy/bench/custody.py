@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from deploy.bench import people
 from deploy.bench.house import House
-from deploy.bench.load import cpu_seconds, load, resident_bytes
+from deploy.bench.load import Ask, cpu_seconds, load, resident_bytes
 from deploy.bench.rounds import Aim, Row
 from deploy.bench.run import Run
 from deploy.demo.people_of_the_deal import BUYER, BUYER_CRM, SELLER_CRM
@@ -284,11 +284,11 @@ def _crypto_rows_a_core() -> float:
 
 def _reads(run: Run, house: House, client: str) -> list[float]:
     listed = house.office.listed(client)
-    paths = [f"/v1/records/{record}" for record, _etag in listed]
+    asks = [Ask(f"/v1/records/{record}") for record, _etag in listed]
     return [
         load(
             house.place.vault_url,
-            paths,
+            asks,
             clients=CLIENTS,
             seconds=run.seconds,
             headers=house.headers(client),

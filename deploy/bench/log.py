@@ -14,7 +14,7 @@ import httpx
 
 from deploy.bench import people
 from deploy.bench.house import House
-from deploy.bench.load import LoadFailed, load
+from deploy.bench.load import Ask, LoadFailed, load
 from deploy.bench.rounds import Aim, Row
 from deploy.bench.run import Run
 from services.cli.verify import verify_directory
@@ -35,7 +35,7 @@ QUIET_SECONDS: Final = 1.5  # without growth, and the log has everything
 def measure(run: Run, house: House) -> Iterator[Row]:
     """Yield the rows of this section for one engine."""
     records = house.import_(people.customers(0, RECORDS))
-    paths = [f"/v1/records/{record}" for record in records.values()]
+    asks = [Ask(f"/v1/records/{record}") for record in records.values()]
     drained = Row(
         SECTION,
         f"{house.engine}: events that waited, from the bus to a signed checkpoint",
@@ -51,7 +51,7 @@ def measure(run: Run, house: House) -> Iterator[Row]:
         url = house.place.vault_url
         load(
             url,
-            paths,
+            asks,
             clients=CLIENTS,
             seconds=run.seconds,
             headers=headers,
