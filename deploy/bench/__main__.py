@@ -11,7 +11,7 @@ from typing import Final
 
 from rich.console import Console
 
-from deploy.bench import imports, log, reads
+from deploy.bench import calls, custody, imports, log, reads
 from deploy.bench.house import ENGINES, House, house
 from deploy.bench.load import LoadFailed
 from deploy.bench.machine import machine
@@ -23,8 +23,10 @@ from deploy.demo.scaled import WorldMissing
 Section = Callable[[Run, House], Iterator[Row]]
 SECTIONS: Final[dict[str, Section]] = {
     "reads": reads.measure,
+    "calls": calls.measure,
     "imports": imports.measure,
     "log": log.measure,
+    "custody": custody.measure,
 }
 
 
@@ -38,7 +40,7 @@ def main() -> int:
         folder=folder,
         rounds=asked.rounds,
         seconds=asked.seconds,
-        large=asked.large,
+        size=asked.size,
         say=lambda line: console.print(f"[dim]{line}[/]", highlight=False),
     )
     facts = machine(folder)
@@ -66,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--engine", action="append", choices=ENGINES)
     parser.add_argument("--rounds", type=int, default=5, help="paired rounds a row")
     parser.add_argument("--seconds", type=float, default=3.0, help="load a half round")
-    parser.add_argument("--large", action="store_true", help="sizes that take an hour")
+    parser.add_argument("--size", type=int, default=10_000, help="customers at most")
     return parser
 
 

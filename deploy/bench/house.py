@@ -4,12 +4,18 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
+import httpx
+
+from deploy.bench.load import LoadFailed
 from deploy.demo.catalogue import CLASSES, FIELDS
 from deploy.demo.enrolling import enrol_everybody
 from deploy.demo.importing import import_customers
@@ -40,6 +46,7 @@ class House:
     engine: str
     supervisor: Supervisor
     office: Office
+    _more_vaults: list[int] = field(default_factory=list)
 
     def import_(
         self,
@@ -61,6 +68,32 @@ class House:
     def headers(self, client: str = SELLER_CRM) -> dict[str, str]:
         """Return what a client sends with a request; good for ten minutes."""
         return {"Authorization": f"Bearer {self.token(client)}"}
+
+    def vaults(self) -> list[int]:
+        """Return the process ids of the vaults that run."""
+        return [self.supervisor.pid("vault"), *self._more_vaults]
+
+    @contextmanager
+    def second_vault_and_worker(self) -> Iterator[None]:
+        """Run a second vault, and a second worker that calls it, for a while."""
+        port = free_ports()[0]
+        settings = {
+            **self.place.settings(),
+            "KEYTURN_VAULT_WORKER": "vault-2",
+            "KEYTURN_VAULT_PORT": str(port),
+            "KEYTURN_VAULT_URL": f"http://127.0.0.1:{port}",
+            "KEYTURN_TRANSFER_WORKER": "worker-2",
+        }
+        log = (self.folder / "second.log").open("ab")
+        with log, ExitStack() as stack:
+            vault = stack.enter_context(_process(settings, log, "vault", "serve"))
+            await_ready(f"http://127.0.0.1:{port}/readyz")
+            stack.enter_context(_process(settings, log, "transfer", "worker"))
+            self._more_vaults.append(vault.pid)
+            try:
+                yield
+            finally:
+                self._more_vaults.remove(vault.pid)
 
     def only(self, *names: str) -> None:
         """Leave only these processes running: events wait in the outbox meanwhile."""
@@ -87,9 +120,44 @@ def house(folder: Path, engine: str) -> Iterator[House]:
         supervisor.prepare()
         enrol_everybody(place)
         stack.enter_context(supervisor.running())
-        office = Office(place)
+        log_key = (place.state / "log.vkey").read_text(encoding="utf-8").strip()
+        office = Office(place, log_key)
         _write_catalogues(office)
         yield House(place, folder, engine, supervisor, office)
+
+
+@contextmanager
+def _process(
+    settings: dict[str, str], log: IO[bytes], service: str, command: str
+) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(
+        (sys.executable, "-m", f"services.{service}", command),
+        env=settings,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+    )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def await_ready(url: str) -> None:
+    """Wait until a server answers.
+
+    Raises:
+        LoadFailed: It does not.
+    """
+    for _ in range(300):
+        try:
+            if httpx.get(url, trust_env=False).is_success:
+                return
+        except httpx.HTTPError:
+            pass
+        time.sleep(0.1)
+    raise LoadFailed("a server that was started does not answer")
 
 
 def _write_catalogues(office: Office) -> None:

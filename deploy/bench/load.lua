@@ -1,7 +1,9 @@
 -- SPDX-License-Identifier: Apache-2.0
--- For wrk: headers and paths from the file LOAD_PLAN; one line of JSON at the end.
+-- For wrk: headers and requests from the file LOAD_PLAN; one line of JSON at the end.
+-- A request is `METHOD PATH BODY`. With LOAD_ONCE each is sent once, in order.
 
-local headers, paths, in_headers = {}, {}, true
+local headers, asked, in_headers = {}, {}, true
+local once = os.getenv("LOAD_ONCE") == "1"
 for line in io.lines(os.getenv("LOAD_PLAN")) do
   if in_headers and line == "" then
     in_headers = false
@@ -9,7 +11,7 @@ for line in io.lines(os.getenv("LOAD_PLAN")) do
     local name, value = line:match("^(.-): (.*)$")
     headers[name] = value
   else
-    paths[#paths + 1] = line
+    asked[#asked + 1] = line
   end
 end
 
@@ -17,14 +19,22 @@ end
 local requests = {}
 
 function init()
-  for i, path in ipairs(paths) do
-    requests[i] = wrk.format("GET", path, headers)
+  for i, line in ipairs(asked) do
+    local method, path, body = line:match("^(%S+) (%S+) ?(.*)$")
+    requests[i] = wrk.format(method, path, headers, body ~= "" and body or nil)
   end
   math.randomseed(1)
 end
 
+local sent = 0
+
 function request()
-  return requests[math.random(#requests)]
+  if not once then
+    return requests[math.random(#requests)]
+  end
+  -- Beyond the last the first come again: the caller sees that by the count.
+  sent = sent + 1
+  return requests[(sent - 1) % #requests + 1]
 end
 
 function done(summary, latency)

@@ -21,6 +21,15 @@ class LoadFailed(Exception):  # noqa: N818 - it names what happened
 
 
 @dataclass(frozen=True, slots=True)
+class Ask:
+    """One request; `body` is JSON in one line."""
+
+    path: str
+    method: str = "GET"
+    body: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Counted:
     """What a run of load counted.
 
@@ -38,19 +47,20 @@ class Counted:
 
 def load(
     url: str,
-    paths: Sequence[str],
+    asks: Sequence[Ask],
     *,
     clients: int,
     seconds: float,
     headers: dict[str, str] | None = None,
     folder: Path,
+    once: bool = False,
 ) -> Counted:
-    """Ask `url` for `paths`, at random, over `clients` connections.
+    """Send `asks` to `url`, at random or each once, over `clients` connections.
 
     Headers go through a file of mode 0600: a token on a command line is seen by all.
 
     Raises:
-        LoadFailed: `wrk` is not there, or an answer was not 2xx.
+        LoadFailed: `wrk` is not there, an answer was not 2xx, or `asks` did not last.
     """
     wrk = shutil.which("wrk")
     if wrk is None:
@@ -58,14 +68,15 @@ def load(
     plan = folder / "load.txt"
     lines = [f"{name}: {value}" for name, value in (headers or {}).items()]
     plan.touch(mode=0o600)
-    plan.write_text("\n".join([*lines, "", *paths]), encoding="utf-8")
+    said = [f"{ask.method} {ask.path} {ask.body}" for ask in asks]
+    plan.write_text("\n".join([*lines, "", *said]), encoding="utf-8")
     done = subprocess.run(
         [
             *(wrk, "--threads", "1", "--connections", str(clients)),
             *("--duration", f"{max(1, round(seconds))}s", "--timeout", "10s"),
             *("--script", str(SCRIPT), url),
         ],
-        env={**os.environ, "LOAD_PLAN": str(plan)},
+        env={**os.environ, "LOAD_PLAN": str(plan), "LOAD_ONCE": str(int(once))},
         capture_output=True,
         text=True,
         check=False,
@@ -74,14 +85,19 @@ def load(
     last = done.stdout.strip().splitlines()[-1:] or [""]
     if done.returncode != 0 or not last[0].startswith("{"):
         raise LoadFailed(f"wrk: {done.stderr.strip() or done.stdout.strip()}")
-    said = json.loads(last[0])
-    if said["failed"]:
-        raise LoadFailed(f"{said['failed']} of {said['requests']} answers: not 2xx")
+    counted = json.loads(last[0])
+    if counted["failed"]:
+        failed, all_ = counted["failed"], counted["requests"]
+        raise LoadFailed(f"{failed} of {all_} answers: not 2xx")
+    if counted["requests"] == 0:
+        raise LoadFailed("nothing was answered in time: load it for longer")
+    if once and counted["requests"] > len(asks):
+        raise LoadFailed("the prepared requests did not last: prepare more")
     return Counted(
-        rate=said["requests"] / (said["microseconds"] / 1e6),
-        p50=said["p50"] / 1000,
-        p99=said["p99"] / 1000,
-        requests=said["requests"],
+        rate=counted["requests"] / (counted["microseconds"] / 1e6),
+        p50=counted["p50"] / 1000,
+        p99=counted["p99"] / 1000,
+        requests=counted["requests"],
     )
 
 

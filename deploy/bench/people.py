@@ -15,13 +15,16 @@ CITIES: Final = ("Hangzhou", "Lyon", "Leipzig", "Osaka", "Busan", "Austin")
 PRODUCTS: Final = ("DISH SOAP", "BLEACH", "PAPER TOWELS", "LAUNDRY POWDER")
 
 
-def customer(number: int, purchases: int = 2, *, habits: bool = True) -> dict[str, Any]:
+def customer(
+    number: int, purchases: int = 2, *, habits: bool = True, consents_to: str = ""
+) -> dict[str, Any]:
     """Return one item of a batch: a customer with an e-mail, a phone and purchases.
 
     Args:
         number: Which one; up to 10^8 differ in each searchable field.
         purchases: How many entries it has bought in 2017.
         habits: Whether it has the third class.
+        consents_to: The party to which its data may be handed over, if any.
     """
     prefix = PREFIXES[number % len(PREFIXES)]
     documents: dict[str, Any] = {
@@ -49,8 +52,18 @@ def customer(number: int, purchases: int = 2, *, habits: bool = True) -> dict[st
     return {
         "ref": f"C-{number:08d}",
         "record": record,
-        "consents": [],
+        "consents": [_consent(consents_to)] if consents_to else [],
         "objections": [],
+    }
+
+
+def _consent(recipient: str) -> dict[str, Any]:
+    return {
+        "kind": "separate",
+        "recipient": recipient,
+        "classes": ["basic", "habits", "purchases"],
+        "given_at": "2018-01-10T09:00:00.000Z",
+        "evidence_sha256": "sha256:" + "0" * 64,
     }
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,8 +13,8 @@ from typing import Final
 import httpx
 
 from deploy.bench import people
-from deploy.bench.house import House
-from deploy.bench.load import Counted, cpu_seconds, load
+from deploy.bench.house import House, await_ready
+from deploy.bench.load import Ask, Counted, cpu_seconds, load
 from deploy.bench.rounds import Aim, Row
 from deploy.bench.run import Run
 from deploy.demo.playing import free_ports
@@ -32,20 +31,20 @@ def measure(run: Run, house: House) -> Iterator[Row]:
     """Yield the rows of this section for one engine."""
     run.say(f"importing {RECORDS} customers")
     records = house.import_(people.customers(0, RECORDS))
-    paths = [f"/v1/records/{record}" for record in records.values()]
-    body = _one(house, paths[0])
+    asks = [Ask(f"/v1/records/{record}") for record in records.values()]
+    body = _one(house, asks[0].path)
     for mode in ("vault alone", "everything running"):
         if mode == "vault alone":
             house.only("vault")
         else:
             _resume(house)
-        with _bare(house.folder, body) as bare:
+        with bare_routes(house.folder, body) as bare:
             for clients in CLIENTS:
-                yield from _at(run, house, bare, paths, clients, mode)
+                yield from _at(run, house, bare, asks, clients, mode)
 
 
 def _at(
-    run: Run, house: House, bare: str, paths: list[str], clients: int, mode: str
+    run: Run, house: House, bare: str, asks: list[Ask], clients: int, mode: str
 ) -> Iterator[Row]:
     name = f"{house.engine}, {clients} clients, {mode}"
     run.say(name)
@@ -62,10 +61,10 @@ def _at(
     headers = house.headers()
     for _ in range(run.rounds):
         spent = cpu_seconds(pid)
-        ours = _load(run, house.place.vault_url, paths, clients, headers)
+        ours = _load(run, house.place.vault_url, asks, clients, headers)
         spent = cpu_seconds(pid) - spent
-        dicts = _load(run, bare, ["/dict"], clients)
-        octets = _load(run, bare, ["/bytes"], clients)
+        dicts = _load(run, bare, [Ask("/dict")], clients)
+        octets = _load(run, bare, [Ask("/bytes")], clients)
         as_dict.ours.append(ours.rate)
         as_dict.floor.append(dicts.rate)
         as_bytes.ours.append(ours.rate)
@@ -79,13 +78,13 @@ def _at(
 def _load(
     run: Run,
     url: str,
-    paths: list[str],
+    asks: list[Ask],
     clients: int,
     headers: dict[str, str] | None = None,
 ) -> Counted:
     return load(
         url,
-        paths,
+        asks,
         clients=clients,
         seconds=run.seconds,
         headers=headers,
@@ -107,7 +106,8 @@ def _resume(house: House) -> None:
 
 
 @contextmanager
-def _bare(folder: Path, body: bytes) -> Iterator[str]:
+def bare_routes(folder: Path, body: bytes) -> Iterator[str]:
+    """Serve the two bare routes in a process of their own; give its URL."""
     path, port = folder / "body.json", free_ports()[0]
     path.write_bytes(body)
     server = subprocess.Popen(
@@ -115,12 +115,7 @@ def _bare(folder: Path, body: bytes) -> Iterator[str]:
     )
     url = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(100):
-            try:
-                httpx.get(f"{url}/bytes")
-                break
-            except httpx.HTTPError:
-                time.sleep(0.1)
+        await_ready(f"{url}/bytes")
         yield url
     finally:
         server.terminate()

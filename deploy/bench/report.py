@@ -11,7 +11,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from deploy.bench.rounds import Aim, Row, Spread
+from deploy.bench.plots import write_page
+from deploy.bench.rounds import Row
 from deploy.bench.run import Run
 
 
@@ -27,6 +28,7 @@ def write_report(
     }
     path = folder / "report.json"
     path.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    write_page(folder / "report.html", facts, rows)
 
 
 def print_table(
@@ -37,33 +39,13 @@ def print_table(
     for name in ("what", "ours", "floor", "ratio", "aim", ""):
         table.add_column(name, overflow="fold")
     for row in rows:
-        ratio = row.ratio()
         table.add_row(
             row.name,
-            f"{_text(Spread.of(row.ours))} {row.unit}",
-            f"{_text(Spread.of(row.floor))} ({row.floor_name})" if row.floor else "",
-            _text(ratio) if ratio is not None else "",
-            aim_text(row.aim),
+            f"{row.ours_text} {row.unit}",
+            f"{row.floor_text} ({row.floor_name})" if row.floor else "",
+            row.ratio_text,
+            row.aim_text,
             {True: "reached", False: "missed", None: ""}[row.reached()],
         )
     console.print(table)
     console.print(json.dumps(facts), highlight=False)
-
-
-def aim_text(aim: Aim | None) -> str:
-    """Return an aim as a reader wants it."""
-    if aim is None:
-        return ""
-    sign, value = ("≥", aim.least) if aim.least is not None else ("≤", aim.most)
-    return f"{sign} {_short(value or 0.0)}"
-
-
-def _text(spread: Spread) -> str:
-    low, high = _short(spread.low), _short(spread.high)
-    return f"{_short(spread.median)} ({low}-{high})"
-
-
-def _short(value: float) -> str:
-    if value >= 100:
-        return f"{value:,.0f}"
-    return f"{value:.3g}"

@@ -26,6 +26,9 @@ class Spread:
         """Return the spread of at least one value."""
         return cls(median(values), min(values), max(values))
 
+    def __str__(self) -> str:
+        return f"{short(self.median)} ({short(self.low)}-{short(self.high)})"
+
 
 @dataclass(frozen=True)
 class Aim:
@@ -34,6 +37,14 @@ class Aim:
     least: float | None = None
     most: float | None = None
     of: str = "ratio"
+
+    @property
+    def value(self) -> float:
+        """The number aimed at."""
+        return self.least if self.least is not None else self.most or 0.0
+
+    def __str__(self) -> str:
+        return f"{'≥' if self.least is not None else '≤'} {short(self.value)}"
 
 
 @dataclass
@@ -60,12 +71,36 @@ class Row:
     aim: Aim | None = None
     notes: str = ""
 
-    def ratio(self) -> Spread | None:
-        """Return ours divided by its floor, round by round."""
+    def ratios(self) -> list[float]:
+        """Return ours divided by its floor, round by round; empty without a floor."""
         if not self.floor:
-            return None
+            return []
         pairs = zip(self.ours, self.floor, strict=True)
-        return Spread.of([ours / floor for ours, floor in pairs])
+        return [ours / floor for ours, floor in pairs]
+
+    def ratio(self) -> Spread | None:
+        """Return the spread of `ratios`; None without a floor."""
+        return Spread.of(self.ratios()) if self.floor else None
+
+    @property
+    def ours_text(self) -> str:
+        """Ours, as a reader wants it."""
+        return str(Spread.of(self.ours))
+
+    @property
+    def floor_text(self) -> str:
+        """The floor; empty without one."""
+        return str(Spread.of(self.floor)) if self.floor else ""
+
+    @property
+    def ratio_text(self) -> str:
+        """The ratio; empty without a floor."""
+        return str(self.ratio() or "")
+
+    @property
+    def aim_text(self) -> str:
+        """The aim; empty without one."""
+        return str(self.aim or "")
 
     def reached(self) -> bool | None:
         """Return whether the median is where the aim wants it; None without one."""
@@ -94,3 +129,8 @@ class Row:
             "reached": self.reached(),
             "notes": self.notes,
         }
+
+
+def short(value: float) -> str:
+    """Return a number with three digits that count."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

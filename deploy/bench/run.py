@@ -16,12 +16,12 @@ class Run:
         folder: For what is measured and the report.
         rounds: Paired rounds of each row.
         seconds: Of load in each half of a round.
-        large: Whether the sizes that take an hour are wanted.
+        size: Customers of a large company: how many are imported and handed over.
         say: Told what happens, in a line.
     """
 
     folder: Path
     rounds: int
     seconds: float
-    large: bool
+    size: int
     say: Callable[[str], None]

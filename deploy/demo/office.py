@@ -122,13 +122,14 @@ class Office:
         handover: str,
         reached: Callable[[dict[str, Any]], bool],
         seen: Callable[[dict[str, Any]], None] = lambda _shown: None,
+        patience: float = PATIENCE_SECONDS,
     ) -> dict[str, Any]:
-        """Wait until a handover is where it is needed.
+        """Wait until a handover is where it is needed, `patience` seconds at most.
 
         Raises:
             StoryStuck: It ended elsewhere, or took too long.
         """
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + patience
         while True:
             shown = self.handover(handover)
             seen(shown)
