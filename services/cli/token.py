@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Generator
+from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -40,8 +40,6 @@ EARLY_SECONDS: Final = 30  # a token is renewed so long before its end
 class Login(httpx.Auth):
     """Gets a token before the first request and again before it ends."""
 
-    requires_response_body = True
-
     def __init__(self, vault_url: str, clock: Clock) -> None:
         self._url = f"{vault_url.rstrip('/')}{TOKEN_PATH}"
         self._clock = clock
@@ -52,19 +50,39 @@ class Login(httpx.Auth):
         """Return the fields of the token request, made anew each time."""
         raise NotImplementedError
 
-    def auth_flow(
+    def sync_auth_flow(
         self, request: httpx.Request
     ) -> Generator[httpx.Request, httpx.Response, None]:
-        """Put the token into a request.
+        """Put the token into a request; of all answers only a token's is read here.
 
         Raises:
             Refused: The vault refuses the login.
         """
-        if self._clock.monotonic() >= self._until:
-            answer = yield httpx.Request("POST", self._url, data=self.form())
+        if self._is_due():
+            answer = yield self._asking()
+            answer.read()  # httpx would else read a stream to its end, too
             self.keep(json_of(checked(answer)))
+        yield self._signed(request)
+
+    async def async_auth_flow(
+        self, request: httpx.Request
+    ) -> AsyncGenerator[httpx.Request, httpx.Response]:
+        """As `sync_auth_flow`."""
+        if self._is_due():
+            answer = yield self._asking()
+            await answer.aread()
+            self.keep(json_of(checked(answer)))
+        yield self._signed(request)
+
+    def _is_due(self) -> bool:
+        return self._clock.monotonic() >= self._until
+
+    def _asking(self) -> httpx.Request:
+        return httpx.Request("POST", self._url, data=self.form())
+
+    def _signed(self, request: httpx.Request) -> httpx.Request:
         request.headers["Authorization"] = f"Bearer {self._token}"
-        yield request
+        return request
 
     def keep(self, granted: dict[str, Any]) -> None:
         """Remember a token as long as it is good."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qs
 
@@ -18,6 +19,16 @@ from services.cli.token import OfficerLogin, client_login, granted, read_officer
 from services.vault.parties.assertions import claimed_key_id, verify
 from tests.fakes.clock import SettableClock
 from tests.unit.cli.deal import INSTALLATION, officer
+
+
+class Streamed(httpx.SyncByteStream):
+    """A body that is made while it is read."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._chunks
 
 
 class Issuer:
@@ -49,6 +60,27 @@ def test_an_officer_logs_in_once_and_again_before_the_end() -> None:
     assert issuer.seen == ["Bearer t1", "Bearer t1", "Bearer t2"]
     first, second = (form["client_assertion"] for form in issuer.forms)
     assert first != second
+
+
+def test_a_streams_events_are_given_as_they_come() -> None:
+    sent: list[int] = []
+
+    def chunks() -> Iterator[bytes]:
+        for number in range(3):
+            sent.append(number)
+            yield b'data: {"n": %d}\n\n' % number
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/v1/token":
+            return httpx.Response(200, json={"access_token": "t", "expires_in": 600})
+        headers = {"Content-Type": "text/event-stream"}
+        return httpx.Response(200, headers=headers, stream=Streamed(chunks()))
+
+    login = OfficerLogin("http://vault", officer(), SettableClock())
+    api = Api("http://transfer", login, httpx.MockTransport(answer))
+    with api.events("/v1/progress") as events:
+        assert next(events) == {"n": 0}
+        assert sent == [0]  # not read to its end before the first is shown
 
 
 def test_the_assertion_is_what_the_vault_accepts() -> None:
