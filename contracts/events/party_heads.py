@@ -172,14 +172,12 @@ def parse(raw: bytes) -> PartyHeads:
     except ValueError as exc:
         raise PartyHeadsMalformed("root") from exc
     lanes = tuple(_lane(item) for item in items)
-    return PartyHeads(
-        installation, service, party, time, _number(size), octets, lanes
-    )
+    return PartyHeads(installation, service, party, time, _number(size), octets, lanes)
 
 
 def _lane(line: str) -> PartyLane:
     parts = line.split(" ")
-    if len(parts) != 3:  # noqa: PLR2004 - lane, seq, pseq
+    if len(parts) != 3:
         raise PartyHeadsMalformed("a lane has three words")
     return PartyLane(parts[0], _number(parts[1]), _number(parts[2]))
 

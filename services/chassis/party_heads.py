@@ -44,8 +44,7 @@ class PartyHeadSigner:
         source, time = self._journals[0].source, rfc3339(self._clock.now())
         lanes: list[PartyLane] = []
         for journal in self._journals:
-            tables = journal.tables
-            lanes += await journal.read(lambda c, t=tables: _lanes(c, t, party))
+            lanes += await _read(journal, party)
         # Sorted here: a database's collation need not be the order of the bytes.
         heads = PartyHeads(
             installation=source.installation,
@@ -57,6 +56,10 @@ class PartyHeadSigner:
             lanes=tuple(sorted(lanes, key=lambda item: item.lane)),
         )
         return SignedPartyHeads(heads, heads.sign(source.key))
+
+
+async def _read(journal: Journal, party: str) -> list[PartyLane]:
+    return await journal.read(lambda c: _lanes(c, journal.tables, party))
 
 
 def _lanes(connection: Connection, tables: LaneTables, party: str) -> list[PartyLane]:

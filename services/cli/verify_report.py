@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
+from contracts.events.party_heads import PartyHeads
 from services.cli.help_pages import as_it_stands
 from services.cli.screen_text import visible
 
@@ -99,6 +100,9 @@ class Report:
         types: Number of entries per event type.
         findings: Everything noticed, in the order of the checks.
         allow_unchecked: Whether what could not be checked is a notice only.
+        handover: The one handover whose papers are demanded; None for every one's.
+        party: Whose own export was checked; None for a whole log.
+        heads: What each source signed on the party.
     """
 
     origin: str = ""
@@ -108,6 +112,9 @@ class Report:
     types: Mapping[str, int] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     allow_unchecked: bool = False
+    handover: str | None = None
+    party: str | None = None
+    heads: list[PartyHeads] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
@@ -130,17 +137,24 @@ class Report:
         level = Level.NOTICE if self.allow_unchecked else Level.FAILURE
         self.findings.append(Finding(level, "unchecked", file, None, detail))
 
+    def tell_heads(self, heads: PartyHeads) -> None:
+        """Record a statement that was checked: how far a source's lanes are whole."""
+        self.heads.append(heads)
+        self.count("party heads", len(heads.lanes))
+
     def count(self, kind: str, number: int = 1) -> None:
         """Record that things of a kind were checked."""
         self.checked[kind] = self.checked.get(kind, 0) + number
 
     def as_json(self) -> dict[str, Any]:
         """Return the report as JSON values."""
+        told = {} if self.party is None else {"party": self._party_as_json()}
         return {
             "ok": self.ok,
             "origin": self.origin,
             "size": self.size,
             "root": self.root,
+            **told,
             "checked": self.checked,
             "types": dict(sorted(self.types.items())),
             "findings": [
@@ -155,6 +169,19 @@ class Report:
             ],
         }
 
+    def _party_as_json(self) -> dict[str, Any]:
+        signed = [
+            {
+                "service": heads.service,
+                "time": heads.time,
+                "size": heads.size,
+                "lanes": len(heads.lanes),
+                "events": sum(item.pseq for item in heads.lanes),
+            }
+            for heads in self.heads
+        ]
+        return {"party": self.party, "heads": signed}
+
 
 def render(report: Report, console: Console) -> None:
     """Print the report as tables; text from the evidence is never markup."""
@@ -168,6 +195,11 @@ def render(report: Report, console: Console) -> None:
     facts.add_row("log", escape(visible(report.origin)) or "(no valid checkpoint)")
     facts.add_row("leaves", str(report.size))
     facts.add_row("root", report.root)
+    if report.party is not None:
+        facts.add_row("party", escape(visible(report.party)))
+    for heads in report.heads:
+        until = f"{heads.time}, and all of the log's first {heads.size} leaves"
+        facts.add_row(f"{heads.service} signed until", until)
     for kind, number in report.checked.items():
         facts.add_row(f"{kind} checked", str(number))
     console.print(facts)

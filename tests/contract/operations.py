@@ -190,6 +190,11 @@ def rows() -> Mapping[str, Row]:
         outbox: dict[str, Any] = {"foreign": (200,), "why": WHOLE_LOG}
         found[f"{service}.read_outbox"] = Row("audit", query=lane, **outbox)
         found[f"{service}.read_heads"] = Row("audit", **outbox)
+        seen = {"size": "1", "root": "sha256:" + "ab" * 32}
+        found[f"{service}.read_party_heads"] = Row(
+            "audit", query={"party": "seller", **seen}, **outbox
+        )
+        found[f"{service}.read_own_party_heads"] = Row("crm", query=seen, **_OWN)
     return found
 
 
