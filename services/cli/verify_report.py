@@ -47,25 +47,25 @@ that checkpoint continues this log is not shown.
 """,
     """
 heads.json, officers.json, plan.json, a decision that the log holds and the papers of
-each handover in the log must be there: without them something stays unchecked, and that
-fails. With --allow-unchecked it is told and does not fail, as for a log alone. With
---handover ID only that handover's papers must be there, as in a log that holds other
-people's handovers too. No other finding is softened. A paper missing among others of its
+each handover in the log must be there: without them something stays unchecked, and
+that fails. With --allow-unchecked it is told and does not fail, as for a log alone.
+With --handover ID only that handover's papers must be there, as in a log that holds
+those of others too. No other finding is softened. A paper missing among others of its
 handover always fails.
 
-Without --vkey the directory's own log.vkey is believed, without --source-key the keys in
-sources.json: then the files agree with each other, and whose they are is not shown.
+Without --vkey the directory's own log.vkey is believed, without --source-key the keys
+in sources.json: then the files agree with each other, and whose they are is not shown.
 """,
     """
 With --party DIR is that party's own export of the log. What is checked then:
   log/checkpoint, log/tile/  as above; the tiles give the signed root
-  events/                    each event is the leaf of its place, concerns the party, and
-                             on each lane the party's numbers run from 1 without a gap
+  events/                    each event is the leaf of its place and concerns the party;
+                             on each lane its numbers run from 1 without a gap
   party-heads/               every service signed which lanes there are and how far each
                              goes: none is missing, none is shorter
 The report says until when each service signed. Later events are accepted where their
-numbers go on without a gap; that they are all is not shown. A service without party heads
-leaves that unchecked, and fails. The directory's view.json is not believed.
+numbers go on without a gap; that they are all is not shown. A service without party
+heads leaves that unchecked, and fails. The directory's view.json is not believed.
 """,
     """
 Exit codes: 0 all holds, 1 something does not hold or is unchecked, 2 wrong usage.
