@@ -44,6 +44,11 @@ class Stage:
         return self.folder / "evidence"
 
     @property
+    def parties(self) -> Path:
+        """Each party's own export of the log, by party."""
+        return self.evidence / "parties"
+
+    @property
     def needles(self) -> Path:
         """What must never be found in state or evidence."""
         return self.folder / "needles.txt"

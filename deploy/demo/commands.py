@@ -7,6 +7,7 @@ import shlex
 from dataclasses import dataclass
 
 from deploy.demo.cast import Stage
+from deploy.demo.people_of_the_deal import SELLER
 from services.cli.help_pages import program
 
 
@@ -33,15 +34,20 @@ def keyturn() -> str:
 
 def check_commands(stage: Stage) -> list[Command]:
     """Return the commands with which anybody checks a run of the demonstration."""
-    evidence, state, needles = (
+    evidence, parties, state, needles = (
         shlex.quote(str(path))
-        for path in (stage.evidence, stage.place.state, stage.needles)
+        for path in (stage.evidence, stage.parties, stage.place.state, stage.needles)
     )
     key = (stage.place.state / "log.vkey").read_text(encoding="utf-8").strip()
     return [
         Command(
             "everything offline: key, checkpoint, lanes, heads, tiles, proofs, papers",
             f"{keyturn()} verify {evidence} --vkey {shlex.quote(key)}",
+        ),
+        Command(
+            "the seller's own export of the log leaves nothing of the seller out",
+            f"{keyturn()} verify {parties}/{SELLER} --party {SELLER} "
+            f"--vkey {shlex.quote(key)}",
         ),
         Command(
             "the plan that four people signed has this SHA-256",

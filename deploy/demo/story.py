@@ -16,6 +16,7 @@ from deploy.demo.evidence import copy_log, write_papers
 from deploy.demo.export import write_export
 from deploy.demo.narrator import Narrator
 from deploy.demo.office import Office
+from deploy.demo.party_exports import export_views
 from deploy.demo.people_of_the_deal import BUYER
 from deploy.demo.proving import Proven, prove
 from deploy.demo.report import adds_up, figures, write_report
@@ -93,6 +94,7 @@ def tell(stage: Stage, narrator: Narrator, dataset: Dataset) -> Told:
     with narrator.phase("proof", "The log and the papers are verified"):
         write_papers(tale)
         proven = prove(tale, copy_log(tale))
+        export_views(tale)
     return Told(tale, handover, proven, dataset.source)
 
 

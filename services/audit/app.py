@@ -17,8 +17,10 @@ import httpx
 from fastapi import FastAPI
 
 from contracts.events.topics import TOPICS
+from contracts.log.checkpoint import Checkpoint
 from contracts.log.tiles import tile_path
 from services.audit.intake.operations import Intake
+from services.audit.intake.party_heads import PartyHeadDesk
 from services.audit.intake.sources import SourceClient, SourceKeys
 from services.audit.log.files import CHECKPOINT, FileMissing, TileFiles
 from services.audit.log.operations import Log
@@ -27,10 +29,11 @@ from services.audit.log.routes import router as log_router
 from services.audit.opening import Opening, init, open_audit
 from services.audit.search.export import Exports
 from services.audit.search.operations import Searches
+from services.audit.search.party_view import Heads
 from services.audit.search.projection import Projection
 from services.audit.search.routes import router as search_router
 from services.audit.settings import AuditSettings
-from services.chassis import installation, migrate, outbox_routes
+from services.chassis import installation, migrate, outbox_routes, party_heads_routes
 from services.chassis.auth import (
     RemoteKeys,
     TokenSource,
@@ -43,6 +46,7 @@ from services.chassis.clock import Clock, SystemClock
 from services.chassis.database import DatabaseError
 from services.chassis.follower import LogUnreachable
 from services.chassis.key_files import private_directory, read_private
+from services.chassis.party_heads import PartyHeadSigner
 from services.chassis.serve import create_service_app
 from services.chassis.slots import hold_slot
 from services.chassis.telemetry import Metrics
@@ -102,6 +106,7 @@ def create_app(
             log_router(run.log, public_log=settings.public_log),
             search_router(run.searches, run.exports),
             outbox_routes.router([run.journal]),
+            party_heads_routes.router(run.signer),
         ],
         lifespan=run.lifespan,
         verifier=TokenVerifier(
@@ -144,11 +149,13 @@ class _Run:
         self.search = opening.search(clock)
         self._projection = Projection(readings, self.search)
         self.searches = Searches(readings, self._projection)
+        self.signer = PartyHeadSigner([self.journal], clock)
         companions = (installation.LOG_VKEY, installation.SOURCES)
         self.exports = Exports(
             readings,
             self._projection,
             {name: self._settings.state_dir / name for name in companions},
+            self._ask_heads,
         )
         self._upkeep = Upkeep(
             opening.settings,
@@ -181,6 +188,7 @@ class _Run:
         """Start what runs beside the requests; end it after the last of them."""
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(self.http.aclose)
+            stack.push_async_callback(self._close_sources)
             await self._open(stack)
             background = Background()
             stack.push_async_callback(background.stop)
@@ -197,18 +205,15 @@ class _Run:
         stack.push_async_callback(self.log.close)
         await self.log.start()
 
+    async def _close_sources(self) -> None:
+        for source in self.__dict__.get("_sources", ()):  # where they were ever asked
+            await source.close()
+
     async def _intake(self) -> None:
         """Take in what the sources send, once their keys are known."""
         settings = self._settings
         await self._topics()
         keys = SourceKeys.load(settings.state_dir / installation.SOURCES)
-        sources = [
-            SourceClient(name, url, self.auth, verify=client_context(settings))
-            for name, url in (
-                ("vault", settings.vault_url),
-                ("transfer", settings.transfer_url),
-            )
-        ]
         topics = [topic for service, topic in TOPICS.items() if service != "audit"]
         intake = Intake(
             self.log,
@@ -216,15 +221,13 @@ class _Run:
             Subscriber(
                 lambda: broker_address(settings), topics, kafka_security(settings)
             ),
-            sources,
+            self._sources,
         )
         watch = asyncio.create_task(self._watch(intake))
         try:
             await intake.run()
         finally:
             watch.cancel()
-            for source in sources:
-                await source.close()
 
     async def _topics(self) -> None:
         """Create the topics where the bus is a real one."""
@@ -241,6 +244,21 @@ class _Run:
                 await asyncio.sleep(RETRY_SECONDS)
             else:
                 return
+
+    @cached_property
+    def _sources(self) -> list[SourceClient]:
+        settings = self._settings
+        return [
+            SourceClient(name, url, self.auth, verify=client_context(settings))
+            for name, url in (
+                ("vault", settings.vault_url),
+                ("transfer", settings.transfer_url),
+            )
+        ]
+
+    async def _ask_heads(self, party: str, seen: Checkpoint) -> Heads:
+        desk = PartyHeadDesk(self._opening.installation, self._sources, self.signer)
+        return await desk.ask(party, seen)
 
     @cached_property
     def auth(self) -> httpx.Auth:

@@ -31,8 +31,8 @@ MAX_BUNDLE_BYTES: Final = tiles.TILE_WIDTH * (tiles.MAX_ENTRY_BYTES + 2)
 MAX_CONTRACT_BYTES: Final = 16 * 1024 * 1024
 
 _MAX_JSON_BYTES: Final = 16 * 1024 * 1024
-_SERVICES: Final = frozenset({"vault", "transfer", "audit"})
-_KEY_SIZE: Final = 32
+SERVICES: Final = frozenset({"vault", "transfer", "audit"})
+KEY_SIZE: Final = 32
 _DIGEST: Final = "sha256:"
 
 
@@ -135,9 +135,9 @@ class Evidence:
             sources = Sources(str(document["installation"]), keys)
         except (KeyError, TypeError, ValueError) as exc:
             raise FileMalformed from exc
-        if len(keys) != len(document["sources"]) or not keys.keys() <= _SERVICES:
+        if len(keys) != len(document["sources"]) or not keys.keys() <= SERVICES:
             raise FileMalformed
-        if any(len(key) != _KEY_SIZE for key in keys.values()):
+        if any(len(key) != KEY_SIZE for key in keys.values()):
             raise FileMalformed
         return sources
 
@@ -174,7 +174,7 @@ class Evidence:
             ]
         except (AttributeError, KeyError, TypeError, ValueError) as exc:
             raise FileMalformed from exc
-        if any(len(officer.public_key) != _KEY_SIZE for officer in officers):
+        if any(len(officer.public_key) != KEY_SIZE for officer in officers):
             raise FileMalformed
         return officers
 

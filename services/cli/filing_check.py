@@ -61,10 +61,15 @@ def filed_as(document: DocumentFiled, envelope: bytes) -> bool:
 
 
 class FilingCheck:
-    """Takes the documents one by one, then tells which did not come."""
+    """Takes the documents one by one, then tells which did not come.
 
-    def __init__(self, ledger: Ledger) -> None:
+    Args of the constructor: what the log says, and the one handover whose papers are
+    demanded; None for every one's.
+    """
+
+    def __init__(self, ledger: Ledger, only: str | None = None) -> None:
         self._ledger = ledger
+        self._only = only
         self._filed: dict[str, list[DocumentFiled]] = {}
         for entries in ledger.handovers.values():
             for _leaf, document in entries.filed:
@@ -99,7 +104,8 @@ class FilingCheck:
     def finish(self) -> Sequence[FilingFinding]:
         """Return all findings, those on missing papers included."""
         for handover, entries in sorted(self._ledger.handovers.items()):
-            self.found.extend(self._missing(handover, entries.filed))
+            if self._only in (None, handover):
+                self.found.extend(self._missing(handover, entries.filed))
         return self.found
 
     def _missing(

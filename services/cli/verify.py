@@ -7,7 +7,7 @@ signature does not cover.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -16,33 +16,39 @@ from rich.console import Console
 
 from contracts import base64text
 from contracts.log import merkle, tiles
-from contracts.log.checkpoint import Checkpoint, NoteVerifier, open_checkpoint
-from contracts.log.edge import TileEdge
-from contracts.log.errors import KeyMalformed, LogError, TileMalformed
+from contracts.log.checkpoint import Checkpoint, NoteVerifier
+from contracts.log.errors import KeyMalformed, TileMalformed
 from contracts.log.lane_check import LaneChecker
 from contracts.log.note import MAX_NOTE_BYTES
 from services.cli.custody_ledger import Ledger
 from services.cli.evidence import (
     CHECKPOINT,
     HEADS,
-    LOG_VKEY,
-    MAX_BUNDLE_BYTES,
-    SOURCES,
+    KEY_SIZE,
+    SERVICES,
     Evidence,
     FileMalformed,
     FileUnreadable,
     Sources,
 )
+from services.cli.verify_keys import open_directory, read_sources
 from services.cli.verify_papers import check_papers
+from services.cli.verify_party import verify_party
 from services.cli.verify_proofs import check_proofs
 from services.cli.verify_report import Report, render
+from services.cli.verify_tree import check_tree
 
 _SAMPLES: Final = 16
 _TRIES: Final = 5  # of a log that grows while it is read
 
 
 def verify_directory(
-    directory: Path, *, vkey: str | None = None, allow_unchecked: bool = False
+    directory: Path,
+    *,
+    vkey: str | None = None,
+    source_keys: Mapping[str, bytes] | None = None,
+    allow_unchecked: bool = False,
+    handover: str | None = None,
 ) -> Report:
     """Check everything in an evidence directory.
 
@@ -55,8 +61,11 @@ def verify_directory(
             `handover/` and `proofs/`.
         vkey: The log's key as the reader knows it from elsewhere. Without it the
             directory's own `log.vkey` is believed.
+        source_keys: Raw Ed25519 keys of services, known from elsewhere; the
+            directory's own are believed where one is not given.
         allow_unchecked: Whether missing heads and papers are only told, where they
             would else be failures.
+        handover: The one handover whose papers are demanded; None for every one's.
 
     Returns:
         The report; no damage of the directory raises.
@@ -65,8 +74,8 @@ def verify_directory(
     tries = 0
     while True:
         before, tries = _note(evidence), tries + 1
-        report = Report(allow_unchecked=allow_unchecked)
-        _verify(evidence, vkey, report)
+        report = Report(allow_unchecked=allow_unchecked, handover=handover)
+        _verify(evidence, vkey, source_keys or {}, report)
         if report.ok or tries == _TRIES or _note(evidence) == before:
             return report
 
@@ -78,53 +87,23 @@ def _note(evidence: Evidence) -> bytes | None:
         return None
 
 
-def _verify(evidence: Evidence, vkey: str | None, report: Report) -> None:
-    opened = _open_checkpoint(evidence, vkey, report)
-    sources = _read_sources(evidence, report)
+def _verify(
+    evidence: Evidence,
+    vkey: str | None,
+    source_keys: Mapping[str, bytes],
+    report: Report,
+) -> None:
+    opened = open_directory(evidence, vkey, report)
+    sources = read_sources(evidence, source_keys, report)
     ledger = None if sources is None else Ledger(sources.installation)
     leaves = None
     if opened is not None:
         checkpoint, verifier = opened
         leaves = _read_entries(evidence, checkpoint, sources, ledger, report)
         if leaves is not None:
-            _check_tree(evidence, checkpoint, leaves, report)
+            check_tree(evidence, checkpoint, leaves, report)
             check_proofs(evidence, verifier, leaves, report)
     check_papers(evidence, ledger if leaves is not None else None, report)
-
-
-def _open_checkpoint(
-    evidence: Evidence, vkey: str | None, report: Report
-) -> tuple[Checkpoint, NoteVerifier] | None:
-    file = LOG_VKEY
-    try:
-        own = evidence.read(file, MAX_NOTE_BYTES).decode().removesuffix("\n")
-        verifier = NoteVerifier.from_vkey(own if vkey is None else vkey)
-        if own != verifier.vkey:
-            report.fail("key", file, "the log's key is not the one you gave")
-        file = CHECKPOINT
-        note = evidence.read(file, MAX_NOTE_BYTES)
-        checkpoint = open_checkpoint(note, verifier)
-    except (FileUnreadable, UnicodeDecodeError):
-        report.fail("missing", file, "the file is missing or unreadable")
-        return None
-    except LogError as exc:
-        report.fail("checkpoint", file, str(exc))
-        return None
-    report.origin, report.size = checkpoint.origin, checkpoint.size
-    report.root = base64text.encode(checkpoint.root)
-    report.count("checkpoints")
-    return checkpoint, verifier
-
-
-def _read_sources(evidence: Evidence, report: Report) -> Sources | None:
-    """Read the sources; without them nobody knows whose events belong here."""
-    try:
-        return evidence.sources()
-    except FileUnreadable:
-        report.fail("missing", SOURCES, "the file is missing or too large")
-    except FileMalformed:
-        report.fail("sources", SOURCES, "the file is malformed")
-    return None
 
 
 def _check_heads(
@@ -197,128 +176,6 @@ def _report_lanes(lanes: LaneChecker, size: int, report: Report) -> None:
     report.count("lanes", lanes.lanes)
 
 
-def _check_tree(
-    evidence: Evidence, checkpoint: Checkpoint, leaves: list[bytes], report: Report
-) -> None:
-    edge, rebuilt = TileEdge().append(leaves)
-    signed = edge.root() == checkpoint.root
-    if not signed:
-        detail = "the entries do not give the signed root"
-        report.fail("root", CHECKPOINT, detail)
-    known: dict[tuple[int, int], bytes] = {}
-    intact = signed
-    for tile in rebuilt:
-        known[tile.id.level, tile.id.n] = tile.octets
-        try:
-            octets = evidence.tile(tile.id)
-        except FileUnreadable:
-            report.fail("missing", f"log/{tile.id.path}", "the hash tile is missing")
-            intact = False
-            continue
-        report.count("tiles")
-        if octets != tile.octets:
-            _report_tile(tile.id, octets, tile.octets, signed=signed, report=report)
-            intact = False
-    _check_other_files(evidence, known, leaves, report)
-    if intact:
-        _check_samples(evidence, checkpoint, leaves, report)
-
-
-def _report_tile(
-    tile: tiles.TileId, got: bytes, due: bytes, *, signed: bool, report: Report
-) -> None:
-    """Name the first leaf under the first hash that differs.
-
-    Where the entries do not give the signed root, the entries are named: they are
-    what a tile of leaf hashes bears witness against.
-    """
-    at = next(
-        (i for i in range(min(len(got), len(due))) if got[i] != due[i]),
-        min(len(got), len(due)),
-    )
-    first = tile.n * tiles.TILE_WIDTH + at // merkle.HASH_SIZE
-    index = first << (tile.level * tiles.TILE_HEIGHT)
-    by_entries = not signed and tile.level == 0
-    path = tiles.entries_path(tile.n, tile.width) if by_entries else tile.path
-    detail = "the entries and the hash tile disagree from this leaf on"
-    report.fail("tile", f"log/{path}", detail, index=index)
-
-
-def _check_other_files(
-    evidence: Evidence,
-    known: dict[tuple[int, int], bytes],
-    leaves: list[bytes],
-    report: Report,
-) -> None:
-    """Check the older partial tiles too, and say which files nothing covers."""
-    uncovered: list[str] = []
-    for file in evidence.files("log/tile", "*"):
-        try:
-            named = tiles.parse_path(file.removeprefix("log/"))
-            covered = _agrees(evidence, named, known, leaves)
-        except TileMalformed:
-            covered = None
-        except FileUnreadable:
-            covered = False
-        if covered is None:
-            uncovered.append(file)
-        elif not covered:
-            detail = "the file disagrees with the signed tree"
-            report.fail("tile", file, detail)
-    if uncovered:
-        detail = f"the checkpoint does not cover this file ({len(uncovered)} such)"
-        report.note("uncovered", uncovered[0], detail)
-
-
-def _agrees(
-    evidence: Evidence,
-    named: tiles.TileId | tiles.BundleId,
-    known: dict[tuple[int, int], bytes],
-    leaves: list[bytes],
-) -> bool | None:
-    """Whether a file equals the rebuilt tree; None where the tree does not reach."""
-    level = named.level if isinstance(named, tiles.TileId) else 0
-    whole = known.get((level, named.n), b"")
-    length = named.width * merkle.HASH_SIZE
-    if len(whole) <= length:  # beyond the tree, or compared already
-        return True if len(whole) == length else None
-    due = whole[:length]
-    octets = evidence.read(f"log/{named.path}", MAX_BUNDLE_BYTES)
-    if isinstance(named, tiles.TileId):
-        return octets == due
-    try:
-        entries = tiles.decode_bundle(octets, named.width)
-    except TileMalformed:
-        return False
-    start = named.n * tiles.TILE_WIDTH
-    hashes = [merkle.leaf_hash(entry) for entry in entries]
-    return hashes == leaves[start : start + named.width]
-
-
-def _check_samples(
-    evidence: Evidence, checkpoint: Checkpoint, leaves: list[bytes], report: Report
-) -> None:
-    """Make proofs from the tiles on disk, as a client of the log would."""
-    size, root = checkpoint.size, checkpoint.root
-
-    def read(level: int, n: int, width: int) -> bytes:
-        return evidence.tile(tiles.TileId(level, n, width))
-
-    wanted = {size - 1, *(size * part // _SAMPLES for part in range(_SAMPLES))}
-    older = merkle.CompactRange.empty()
-    for at in sorted(index for index in wanted if 0 <= index < size):
-        older = older.extend(leaves[older.size : at])
-        try:
-            proof = tiles.inclusion_from_tiles(at, size, read)
-            merkle.verify_inclusion(leaves[at], at, size, proof, root)
-            proof = tiles.consistency_from_tiles(at, size, read)
-            merkle.verify_consistency(at, older.root(), size, root, proof)
-        except (LogError, FileUnreadable) as exc:
-            report.fail("proof", "log/tile", str(exc), index=at)
-        report.count("inclusion proofs")
-        report.count("consistency proofs")
-
-
 def _vkey(text: str | None) -> str | None:
     if text is not None:
         try:
@@ -326,6 +183,29 @@ def _vkey(text: str | None) -> str | None:
         except KeyMalformed as exc:
             raise typer.BadParameter(str(exc)) from exc
     return text
+
+
+def _source_keys(texts: list[str] | None) -> list[str] | None:
+    _pinned(texts)
+    return texts
+
+
+def _pinned(texts: list[str] | None) -> dict[str, bytes]:
+    """Read `SERVICE=KEY` words; the key is the base64 of `sources.json`."""
+    found: dict[str, bytes] = {}
+    for text in texts or ():
+        service, _, key = text.partition("=")
+        try:
+            octets = base64text.decode(key)
+        except ValueError:
+            octets = b""
+        if service not in SERVICES or service in found or len(octets) != KEY_SIZE:
+            rule = (
+                "SERVICE=KEY: vault, transfer or audit, each once, and its base64 key"
+            )
+            raise typer.BadParameter(rule)
+        found[service] = octets
+    return found
 
 
 def verify(
@@ -338,6 +218,7 @@ def verify(
             metavar="DIR",
         ),
     ],
+    *,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the whole report, as JSON.")
     ] = False,
@@ -349,6 +230,14 @@ def verify(
             metavar="KEY",
         ),
     ] = None,
+    source_key: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A service's key as you know it from elsewhere; may be repeated.",
+            callback=_source_keys,
+            metavar="SERVICE=KEY",
+        ),
+    ] = None,
     allow_unchecked: Annotated[
         bool,
         typer.Option(
@@ -356,12 +245,38 @@ def verify(
             help="What missing heads or papers leave unchecked does not fail.",
         ),
     ] = False,
+    handover: Annotated[
+        str | None,
+        typer.Option(help="Demand this handover's papers alone.", metavar="ID"),
+    ] = None,
+    party: Annotated[
+        str | None,
+        typer.Option(help="DIR is this party's own export: is it whole?"),
+    ] = None,
 ) -> None:
-    """Check an evidence directory, offline.
+    """Check an evidence directory, or a party's own export, offline.
 
     Opens no connection and writes nothing. The log may still be growing.
     """
-    report = verify_directory(directory, vkey=vkey, allow_unchecked=allow_unchecked)
+    pinned = _pinned(source_key)
+    if party is not None and handover is not None:
+        raise typer.BadParameter("a party's export holds no papers: --party alone")
+    if party is not None:
+        report = verify_party(
+            directory,
+            party,
+            vkey=vkey,
+            source_keys=pinned,
+            allow_unchecked=allow_unchecked,
+        )
+    else:
+        report = verify_directory(
+            directory,
+            vkey=vkey,
+            source_keys=pinned,
+            allow_unchecked=allow_unchecked,
+            handover=handover,
+        )
     if as_json:
         typer.echo(json.dumps(report.as_json(), indent=2, ensure_ascii=False))
     else:

@@ -49,7 +49,8 @@ def check_papers(evidence: Evidence, ledger: Ledger | None, report: Report) -> N
     for index in ledger.unreadable if evidence.has(HANDOVER) else ():
         detail = "an event of a handover has another payload"
         report.fail("unreadable", "log", detail, index=index)
-    check, filing = PapersCheck(ledger), FilingCheck(ledger)
+    check, filing = PapersCheck(ledger), FilingCheck(ledger, report.handover)
+    _narrow(ledger, report)
     keyed = evidence.has(HANDOVER) and _take_officers(evidence, check, report)
     if keyed:
         _take_plan(evidence, check, report)
@@ -59,10 +60,35 @@ def check_papers(evidence: Evidence, ledger: Ledger | None, report: Report) -> N
     if keyed:
         for found in check.finish():
             report.fail(found.rule, found.file, found.detail)
+        _check_asked(check.plan, report)
         _check_contract(evidence, check.plan, report)
         _check_history(evidence, check.plan, ledger, report)
     _report_filing(filing, report)
     _note_uncovered(evidence, report)
+
+
+def _narrow(ledger: Ledger, report: Report) -> None:
+    """Say what `--handover` leaves out; one that the log does not know fails."""
+    if report.handover is None:
+        return
+    if report.handover not in ledger.handovers:
+        detail = "the log holds nothing of the handover that you asked for"
+        report.fail("unknown-handover", "log", detail)
+    others = sum(
+        bool(entries.filed)
+        for handover, entries in ledger.handovers.items()
+        if handover != report.handover
+    )
+    if others:
+        detail = f"papers of {others} other handovers of this log are not demanded"
+        report.note("narrowed", HANDOVER, detail)
+
+
+def _check_asked(plan: Plan | None, report: Report) -> None:
+    asked = report.handover
+    if asked is not None and plan is not None and plan.handover != asked:
+        detail = "the plan is not of the handover that you asked for"
+        report.fail("plan-differs", PLAN, detail)
 
 
 def _take_document(

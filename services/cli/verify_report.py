@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
+from contracts.events.party_heads import PartyHeads
 from services.cli.help_pages import as_it_stands
 from services.cli.screen_text import visible
 
@@ -18,6 +19,7 @@ EPILOG: Final = as_it_stands(
 Examples:
   keyturn verify build/demo/evidence
   keyturn verify evidence --vkey "$(cat key-read-out-by-phone)" --json
+  keyturn verify our-export --party our-company
 """,
     """
 What is checked, each from the files below DIR:
@@ -45,13 +47,25 @@ that checkpoint continues this log is not shown.
 """,
     """
 heads.json, officers.json, plan.json, a decision that the log holds and the papers of
-each handover in the log must be there: without them something stays unchecked, and that
-fails. With --allow-unchecked it is told and does not fail, as for a log alone, or one
-that holds other people's handovers too. No other finding is softened. A paper missing
-among others of its handover always fails.
+each handover in the log must be there: without them something stays unchecked, and
+that fails. With --allow-unchecked it is told and does not fail, as for a log alone.
+With --handover ID only that handover's papers must be there, as in a log that holds
+those of others too. No other finding is softened. A paper missing among others of its
+handover always fails.
 
-Without --vkey the directory's own log.vkey is believed: then the files agree with each
-other, and whose they are is not shown.
+Without --vkey the directory's own log.vkey is believed, without --source-key the keys
+in sources.json: then the files agree with each other, and whose they are is not shown.
+""",
+    """
+With --party DIR is that party's own export of the log. What is checked then:
+  log/checkpoint, log/tile/  as above; the tiles give the signed root
+  events/                    each event is the leaf of its place and concerns the party;
+                             on each lane its numbers run from 1 without a gap
+  party-heads/               every service signed which lanes there are and how far each
+                             goes: none is missing, none is shorter
+The report says until when each service signed. Later events are accepted where their
+numbers go on without a gap; that they are all is not shown. A service without party
+heads leaves that unchecked, and fails. The directory's view.json is not believed.
 """,
     """
 Exit codes: 0 all holds, 1 something does not hold or is unchecked, 2 wrong usage.
@@ -99,6 +113,9 @@ class Report:
         types: Number of entries per event type.
         findings: Everything noticed, in the order of the checks.
         allow_unchecked: Whether what could not be checked is a notice only.
+        handover: The one handover whose papers are demanded; None for every one's.
+        party: Whose own export was checked; None for a whole log.
+        heads: What each source signed on the party.
     """
 
     origin: str = ""
@@ -108,6 +125,9 @@ class Report:
     types: Mapping[str, int] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     allow_unchecked: bool = False
+    handover: str | None = None
+    party: str | None = None
+    heads: list[PartyHeads] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
@@ -130,17 +150,24 @@ class Report:
         level = Level.NOTICE if self.allow_unchecked else Level.FAILURE
         self.findings.append(Finding(level, "unchecked", file, None, detail))
 
+    def tell_heads(self, heads: PartyHeads) -> None:
+        """Record a statement that was checked: how far a source's lanes are whole."""
+        self.heads.append(heads)
+        self.count("party heads", len(heads.lanes))
+
     def count(self, kind: str, number: int = 1) -> None:
         """Record that things of a kind were checked."""
         self.checked[kind] = self.checked.get(kind, 0) + number
 
     def as_json(self) -> dict[str, Any]:
         """Return the report as JSON values."""
+        told = {} if self.party is None else {"party": self._party_as_json()}
         return {
             "ok": self.ok,
             "origin": self.origin,
             "size": self.size,
             "root": self.root,
+            **told,
             "checked": self.checked,
             "types": dict(sorted(self.types.items())),
             "findings": [
@@ -155,6 +182,19 @@ class Report:
             ],
         }
 
+    def _party_as_json(self) -> dict[str, Any]:
+        signed = [
+            {
+                "service": heads.service,
+                "time": heads.time,
+                "size": heads.size,
+                "lanes": len(heads.lanes),
+                "events": sum(item.pseq for item in heads.lanes),
+            }
+            for heads in self.heads
+        ]
+        return {"party": self.party, "heads": signed}
+
 
 def render(report: Report, console: Console) -> None:
     """Print the report as tables; text from the evidence is never markup."""
@@ -168,6 +208,11 @@ def render(report: Report, console: Console) -> None:
     facts.add_row("log", escape(visible(report.origin)) or "(no valid checkpoint)")
     facts.add_row("leaves", str(report.size))
     facts.add_row("root", report.root)
+    if report.party is not None:
+        facts.add_row("party", escape(visible(report.party)))
+    for heads in report.heads:
+        until = f"{heads.time}, and all of the log's first {heads.size} leaves"
+        facts.add_row(f"{heads.service} signed until", until)
     for kind, number in report.checked.items():
         facts.add_row(f"{kind} checked", str(number))
     console.print(facts)

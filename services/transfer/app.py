@@ -19,7 +19,13 @@ import httpx
 from fastapi import FastAPI
 
 from contracts.law.pack import RulePack, parse_pack
-from services.chassis import lifeline, migrate, outbox_routes, telemetry
+from services.chassis import (
+    lifeline,
+    migrate,
+    outbox_routes,
+    party_heads_routes,
+    telemetry,
+)
 from services.chassis.auth import (
     RemoteKeys,
     TokenSource,
@@ -37,6 +43,7 @@ from services.chassis.clock import (
 from services.chassis.database import DatabaseError
 from services.chassis.journal import Journal
 from services.chassis.log_reader import open_log
+from services.chassis.party_heads import PartyHeadSigner
 from services.chassis.rollback import RollbackCheck
 from services.chassis.serve import arm_crash_point, create_service_app
 from services.chassis.slots import SlotTaken, hold_slot
@@ -113,6 +120,7 @@ def _application(base: Base) -> FastAPI:
         routers=[
             handovers_router(handovers, readings),
             outbox_routes.router([journal]),
+            party_heads_routes.router(PartyHeadSigner([journal], clock)),
         ],
         lifespan=base.lifespan,
         verifier=TokenVerifier(

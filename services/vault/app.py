@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 from fastapi import APIRouter, FastAPI
 
-from services.chassis import migrate, outbox_routes
+from services.chassis import migrate, outbox_routes, party_heads_routes
 from services.chassis.auth import KeySource, LocalKeys, RemoteKeys, TokenVerifier
 from services.chassis.background import Background, stop_process
 from services.chassis.clock import Clock, SystemClock, random_bytes, uuid7
@@ -24,6 +24,7 @@ from services.chassis.idempotency import IdempotencyStore
 from services.chassis.journal import Journal
 from services.chassis.key_files import load_seed
 from services.chassis.log_reader import open_log
+from services.chassis.party_heads import PartyHeadSigner
 from services.chassis.rollback import RollbackCheck
 from services.chassis.serve import create_service_app
 from services.chassis.settings import SettingsError
@@ -78,6 +79,10 @@ class Rooms:
         """Return every open database of this process."""
         return [self.reads.database, self.changes.database, self.keys]
 
+    def signer(self, clock: Clock) -> PartyHeadSigner:
+        """Return who signs how far the vault's lanes go for a party."""
+        return PartyHeadSigner([self.changes, self.reads], clock)
+
     def routers(self) -> list[APIRouter]:
         """Return the routers of every room; the busiest is asked first."""
         return [
@@ -104,7 +109,7 @@ def create_app(settings: VaultSettings, *, clock: Clock | None = None) -> FastAP
     run = _Run(opening, rooms, clock, metrics)
     app = create_service_app(
         settings=settings,
-        routers=rooms.routers(),
+        routers=[*rooms.routers(), party_heads_routes.router(rooms.signer(clock))],
         lifespan=run.lifespan,
         verifier=TokenVerifier(
             issuer=settings.issuer,

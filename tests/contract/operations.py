@@ -139,6 +139,7 @@ _ETAG = {"If-Match": "$record_etag"}
 _PUBLIC = {"foreign": (200,), "why": "public"}
 _PAGES = ("describe_service", "list_problems", "livez", "readyz")
 _OWN = {"foreign": (200,), "why": OWN_ONLY}
+_WHOLE = {"foreign": (200,), "why": WHOLE_LOG}
 CONSENT = {
     "kind": "separate",
     "recipient": "buyer",
@@ -154,11 +155,7 @@ OBJECTION = {
     "withdrawn_at": "2026-01-02T10:00:00Z",
     "evidence_sha256": "sha256:" + "ab" * 32,
 }
-RECORD = {
-    **JANE,
-    "basis": {"basic": "contract"},
-    "retention": {"basic": "2030-01-01"},
-}
+RECORD = {**JANE, "basis": {"basic": "contract"}, "retention": {"basic": "2030-01-01"}}
 ENTRY = {"entry_id": "o-9", "at": "2026-01-01T10:00:00Z", "product": "Seife"}
 ENVELOPE = {
     "payload": "e30=",
@@ -177,19 +174,20 @@ STEP = {
 def rows() -> Mapping[str, Row]:
     """The row of each operation, by `<service>.<operation id>`."""
     found = {**_vault_rows(), **_custody_rows(), **_transfer_rows(), **_audit_rows()}
+    seen = {"size": "1", "root": "sha256:" + "ab" * 32}
+    asked, lane = {"party": "seller", **seen}, {"lane": "ab" * 16}
     for service in SERVICES:
         found |= {
             **{f"{service}.{name}": Row(None, **_PUBLIC) for name in _PAGES},
-            f"{service}.metrics_text": Row("audit", foreign=(200,), why=WHOLE_LOG),
+            f"{service}.metrics_text": Row("audit", **_WHOLE),
             f"{service}.describe_problem": Row(
                 None, path={"code": "not-found"}, random={"code": "nothing"}, **_PUBLIC
             ),
+            f"{service}.read_outbox": Row("audit", query=lane, **_WHOLE),
+            f"{service}.read_heads": Row("audit", **_WHOLE),
+            f"{service}.read_party_heads": Row("audit", query=asked, **_WHOLE),
+            f"{service}.read_own_party_heads": Row("crm", query=seen, **_OWN),
         }
-    for service in SERVICES:
-        lane = {"lane": "ab" * 16}
-        outbox: dict[str, Any] = {"foreign": (200,), "why": WHOLE_LOG}
-        found[f"{service}.read_outbox"] = Row("audit", query=lane, **outbox)
-        found[f"{service}.read_heads"] = Row("audit", **outbox)
     return found
 
 
@@ -214,7 +212,7 @@ def _vault_rows() -> dict[str, Row]:
         "vault.list_officers": Row(
             "SO", path={"party": "seller"}, random={"party": "nobody"}
         ),
-        "vault.read_revocations": Row("transfer", foreign=(200,), why=WHOLE_LOG),
+        "vault.read_revocations": Row("transfer", **_WHOLE),
         "vault.revoke_officer": Row(
             "SO",
             path={"key_id": "$spare_key"},

@@ -154,7 +154,7 @@ def test_other_peoples_tools_accept_the_evidence(
 
 def test_the_commands_of_the_report_work_as_they_are_pasted(played: Path) -> None:
     commands = report_of(played)["check_it"]
-    assert len(commands) == 4
+    assert len(commands) == 5
     page = html.unescape((played / "report.html").read_text(encoding="utf-8"))
     for command in commands:
         assert f"\n{command['line']}\n" in page

@@ -19,12 +19,15 @@ from nacl.signing import VerifyKey
 
 from contracts import base64text
 from contracts.events.head import Head
+from contracts.events.party_heads import PartyHeadsMalformed, SignedPartyHeads
+from contracts.log.checkpoint import Checkpoint
 from contracts.problems import Refusal
 from services.audit.errors import SourcesMalformed
 
 TIMEOUT_SECONDS: Final = 5.0
 PAGE_EVENTS: Final = 500  # asked for at once; the answer runs on to the next head
 MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
+_DIGEST: Final = "sha256:"
 
 
 class SourceUnavailable(Exception):  # noqa: N818 - a state, not a mistake
@@ -145,6 +148,29 @@ class SourceClient:
         except (KeyError, TypeError, ValueError) as exc:
             raise SourceUnavailable("the source's events are malformed") from exc
 
+    async def party_heads(
+        self, installation: str, party: str, seen: Checkpoint
+    ) -> SignedPartyHeads:
+        """Return the source's statement on a party, made after `seen` was published.
+
+        Its signature is for whoever reads the export; audit vouches for no source.
+
+        Raises:
+            SourceUnavailable: No answer, or a statement on something else.
+        """
+        root = f"{_DIGEST}{seen.root.hex()}"
+        query = {"party": party, "size": str(seen.size), "root": root}
+        document = await self._get("/v1/outbox/party-heads", query)
+        try:
+            signed = SignedPartyHeads.from_json(json.dumps(document).encode())
+        except PartyHeadsMalformed as exc:
+            raise SourceUnavailable("the source's party heads are malformed") from exc
+        heads = signed.heads
+        said = (heads.installation, heads.service, heads.party, heads.size, heads.root)
+        if said != (installation, self.service, party, seen.size, seen.root):
+            raise SourceUnavailable("the source's party heads are of something else")
+        return signed
+
     async def close(self) -> None:
         """Close the connections."""
         await self._client.aclose()
@@ -170,4 +196,4 @@ class SourceClient:
 
 def _hash(text: str) -> bytes:
     """Read `sha256:<hex>`; raises ValueError and, for another type, AttributeError."""
-    return bytes.fromhex(text.removeprefix("sha256:"))
+    return bytes.fromhex(text.removeprefix(_DIGEST))

@@ -18,6 +18,8 @@ from nacl.signing import SigningKey
 
 from contracts.events.head import Head
 from contracts.scopes import Scope
+from services.audit.intake.party_heads import PartyHeadDesk
+from services.audit.intake.sources import SourceClient
 from services.audit.log.arrivals import Group, read
 from services.audit.log.files import TileFiles
 from services.audit.log.operations import Batch, Log
@@ -41,6 +43,7 @@ from services.chassis.database import Database
 from services.chassis.engines import Engines
 from services.chassis.journal import Journal
 from services.chassis.lanes import Source
+from services.chassis.party_heads import PartyHeadSigner
 from services.chassis.serve import create_service_app
 from services.chassis.settings import ServiceSettings
 from tests.fakes.evidence import SIGNER, SOURCE_KEYS, Lane
@@ -109,6 +112,7 @@ class Library:
         self.log = Log(self.journal, TileFiles(folder / "log"), SIGNER)
         self.readings = LogReadings(self.log)
         self.database = Database(search, clock=CLOCK)
+        self.sources: list[SourceClient] = []  # asked for party heads, beside audit
         self.projection = Projection(self.readings, self.database)
         self.app = self._app()
         self.http = httpx.AsyncClient(
@@ -118,7 +122,9 @@ class Library:
     def _app(self) -> FastAPI:
         companions = {name: self.folder / name for name in ("log.vkey", "sources.json")}
         searches = Searches(self.readings, self.projection)
-        exports = Exports(self.readings, self.projection, companions)
+        own = PartyHeadSigner([self.journal], CLOCK)
+        desk = PartyHeadDesk(INSTALLATION, self.sources, own)
+        exports = Exports(self.readings, self.projection, companions, desk.ask)
         return create_service_app(
             settings=SETTINGS,
             routers=[
