@@ -21,6 +21,8 @@ _CUSTODY: Final = "transfer calls it, under a mandate; no integrator can"
 _OUTBOX: Final = "audit fetches from there what the bus lost"
 _PROBES: Final = "for whoever runs the service: probes, scrapers, a browser"
 _EVERYWHERE: Final = {
+    "read_party_heads": "audit asks the sources with it",
+    "read_own_party_heads": "exports carry them, and `keyturn verify --party` checks",
     "describe_service": _PROBES,
     "livez": _PROBES,
     "readyz": _PROBES,

@@ -72,19 +72,6 @@ class LanesOut(TypedDict):
 Order: TypeAlias = Literal["asc", "desc"]
 
 
-class PartyHeadsOut(TypedDict):
-    """
-    A signed statement of party heads.
-
-    Attributes:
-        statement: The signed text: `keyturn-party-heads/1` and what follows.
-        signature: The source's Ed25519 signature of it, base64.
-    """
-
-    statement: str
-    signature: str
-
-
 Error = TypedDict(
     "Error",
     {

@@ -32,19 +32,6 @@ class Documents(TypedDict):
     items: list[DocumentView]
 
 
-class PartyHeadsOut(TypedDict):
-    """
-    A signed statement of party heads.
-
-    Attributes:
-        statement: The signed text: `keyturn-party-heads/1` and what follows.
-        signature: The source's Ed25519 signature of it, base64.
-    """
-
-    statement: str
-    signature: str
-
-
 Path: TypeAlias = Literal[
     "separate_consent",
     "succession",
