@@ -33,6 +33,7 @@ class Scope(StrEnum):
     CUSTODY_PLAN = "custody:plan"
     CUSTODY_READ = "custody:read"
     CUSTODY_ROWS = "custody:rows"
+    CUSTODY_SETTLE = "custody:settle"
     HANDOVERS_ACT = "handovers:act"
     HANDOVERS_CREATE = "handovers:create"
     HANDOVERS_READ = "handovers:read"
@@ -77,6 +78,7 @@ MEANINGS: Mapping[Scope, str] = MappingProxyType(
         Scope.CUSTODY_PLAN: "Upload a plan.",
         Scope.CUSTODY_READ: "Read plan, decision counts and batch states.",
         Scope.CUSTODY_ROWS: "Read the rows of a decision one is entitled to.",
+        Scope.CUSTODY_SETTLE: "See and settle collisions of records that arrived.",
         Scope.HANDOVERS_ACT: "Take a step of an own handover in one's role.",
         Scope.HANDOVERS_CREATE: "Open a handover.",
         Scope.HANDOVERS_READ: "Read an own handover, its documents and progress.",

@@ -27,6 +27,7 @@ LABELS: Final = {
     "publish.after_checkpoint": "a published checkpoint; nothing is left to do",
     "vault.batch.before_write": "a leased batch that the next worker executes",
     "vault.turn.after_write": "a turned handover whose caller got no answer",
+    "vault.settlement.after_slice": "a settlement that the next start goes on with",
     "transfer.batch.after_execute": "an executed batch whose row is still leased",
     "transfer.advance.before_vault": "a handover in the state before the vault's step",
     "transfer.advance.after_vault": "a vault step that transfer has not recorded",

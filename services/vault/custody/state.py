@@ -50,6 +50,28 @@ class DropReason(StrEnum):
     ERASED = "erased"
 
 
+class SettlementState(StrEnum):
+    """How far the index entries are that came with a handover that turned."""
+
+    RUNNING = "running"
+    SETTLED = "settled"
+
+
+class CollisionState(StrEnum):
+    """Where two records that share a unique value stand."""
+
+    OPEN = "open"
+    SETTLED = "settled"
+    VOID = "void"
+
+
+class CollisionDecision(StrEnum):
+    """What a person decides about two records that share a unique value."""
+
+    KEEP_BOTH = "keep_both"
+    MERGE = "merge"
+
+
 FROZEN: Final = (ScopeState.DECIDING, ScopeState.DECIDED, ScopeState.MANDATED)
 """The states of a scope in which its handover is live and its versions pinned."""
 

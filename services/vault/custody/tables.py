@@ -205,3 +205,37 @@ objection = Table(
     Column("withdrawn_at", BigInteger),
     Column("evidence", String(71), nullable=False),
 )
+
+#: How far the index entries that came with a turned handover are native ones of
+#: `party`, the buyer. State: running, settled. `cursor` is the last record settled.
+settlement = Table(
+    "settlement",
+    RECORDS,
+    Column("handover", String(36), primary_key=True),
+    Column("party", String(64), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("cursor", String(36), nullable=False),
+    Column("records", BigInteger, nullable=False),
+    Column("collisions", BigInteger, nullable=False),
+)
+
+#: Two records of a party that share a value of a unique field, never the value.
+#: `record` arrived with the handover. State: open, settled, void (one was erased, or
+#: they share nothing any more). `decision` is '' or keep_both, merge; `kept` '' or
+#: one of the two.
+collision = Table(
+    "collision",
+    RECORDS,
+    Column("handover", String(36), primary_key=True),
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("party", String(64), nullable=False),
+    Column("field", String(64), nullable=False),
+    Column("record", String(36), nullable=False),
+    Column("other", String(36), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("decision", String(16), nullable=False),
+    Column("kept", String(36), nullable=False),
+    Column("settled_at", BigInteger),
+    Index("ix_collision_record", "record"),
+    Index("ix_collision_other", "other"),
+)

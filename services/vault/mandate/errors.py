@@ -24,6 +24,34 @@ class BatchUnknown(VaultError):  # noqa: N818
     problem = problems.NOT_FOUND
 
 
+class CollisionUnknown(VaultError):  # noqa: N818
+    """The handover has no collision at this position."""
+
+    problem = problems.NOT_FOUND
+
+
+class KeepUnknown(VaultError):  # noqa: N818
+    """The record to keep is none of the two that collide."""
+
+    problem = problems.VALIDATION
+
+    def __init__(self) -> None:
+        """Name the member."""
+        super().__init__("The record to keep is none of the two.")
+        self.faults = (Fault("/keep", "unknown", "is none of the two records"),)
+
+
+class BothNumbered(VaultError):  # noqa: N818
+    """Both records have a number in the party's CRM: one would be lost by a merge."""
+
+    problem = problems.STATE_CONFLICT
+
+    def __init__(self) -> None:
+        """Say which state is in the way."""
+        super().__init__("Both records have an external id.")
+        self.extra = {"state": "both-numbered"}
+
+
 class PlanMalformed(VaultError):  # noqa: N818
     """The bytes are not a canonical plan, or not the plan of this address."""
 

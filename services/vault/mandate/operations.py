@@ -15,20 +15,23 @@ from services.chassis.auth import Principal
 from services.chassis.clock import milliseconds
 from services.chassis.lanes import EventRef
 from services.vault.custody import handover as custody
-from services.vault.custody.handover import Scope
+from services.vault.custody.handover import Collision, Scope
 from services.vault.custody.state import ScopeState, TurnState
 from services.vault.mandate import (
     backups,
     batches,
+    collisions,
     ending,
     freezing,
     plans,
     releasing,
+    settling,
     store,
     turning,
     verifying,
     viewing,
 )
+from services.vault.mandate.collisions import Choice
 from services.vault.mandate.errands import Errands
 from services.vault.mandate.ground import Ground
 from services.vault.mandate.store import StoredBatch
@@ -93,8 +96,18 @@ class Mandates:
         return await verifying.verify(self._ground, principal, handover, n)
 
     async def turn(self, principal: Principal, handover: str) -> turning.Turned:
-        """Turn custody; see `turning.turn`."""
-        return await turning.turn(self._ground, principal, handover)
+        """Turn custody, and begin to settle; see `turning.turn`."""
+        turned = await turning.turn(self._ground, principal, handover)
+        self._settle(handover)
+        return turned
+
+    async def settle(
+        self, principal: Principal, handover: str, position: int, choice: Choice
+    ) -> collisions.Settled:
+        """Settle one collision; see `collisions.settle`."""
+        return await collisions.settle(
+            self._ground, principal, handover, position, choice
+        )
 
     async def end(self, principal: Principal, handover: str, state: TurnState) -> str:
         """Cancel, revoke or thaw, and begin to clear; see `ending.end`."""
@@ -124,6 +137,14 @@ class Mandates:
         """Return batches; see `viewing.batches`."""
         return await viewing.batches(self._ground, principal, handover, after, limit)
 
+    async def collisions(
+        self, principal: Principal, handover: str, after: int, limit: int
+    ) -> Sequence[Collision]:
+        """Return collisions to the buyer; see `collisions.collisions`."""
+        return await collisions.collisions(
+            self._ground, principal, handover, after, limit
+        )
+
     @property
     def installation(self) -> str:
         """The installation's id, as a decision names it."""
@@ -133,16 +154,19 @@ class Mandates:
 
     async def resume(self) -> None:
         """Go on with everything that an earlier process left unfinished."""
-        deciding, running = await self._ground.changes.read(
+        deciding, running, unsettled = await self._ground.changes.read(
             lambda c: (
                 custody.scopes_in(c, ScopeState.DECIDING),
                 store.running_backups(c),
+                custody.running_settlements(c),
             )
         )
         for scope in deciding:
             self._decide(scope.handover)
         for handover in running:
             self._back_up(handover)
+        for handover in unsettled:
+            self._settle(handover)
         for handover in await ending.uncleared(self._ground):
             self._clear(handover)
 
@@ -180,6 +204,9 @@ class Mandates:
 
     def _clear(self, handover: str) -> None:
         self._start("clear", handover, ending.clear)
+
+    def _settle(self, handover: str) -> None:
+        self._start("settle", handover, settling.settle_all)
 
     def _start(
         self, what: str, handover: str, work: Callable[[Ground, str], Awaitable[None]]

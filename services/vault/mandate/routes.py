@@ -14,6 +14,11 @@ from services.chassis.body import Digits, Limit, StrictRouter, Text, read_bytes
 from services.chassis.declared import Answers, answered, openapi_responses
 from services.chassis.lanes import EventRef
 from services.vault.custody.state import TurnState
+from services.vault.mandate.collision_schemas import (
+    CollisionOut,
+    CollisionsOut,
+    SettleIn,
+)
 from services.vault.mandate.operations import Mandates
 from services.vault.mandate.schemas import (
     BatchesOut,
@@ -64,6 +69,7 @@ def router(mandates: Mandates) -> StrictRouter:
     _add_batches(api, mandates)
     _add_execution(api, mandates)
     _add_turn(api, mandates)
+    _add_collisions(api, mandates)
     for verb, (state, summary) in _ENDS.items():
         _add_end(api, mandates, verb, state, summary)
     return api
@@ -277,6 +283,52 @@ def _add_turn(api: StrictRouter, mandates: Mandates) -> None:
         done = await mandates.turn(caller, handover)
         _name_event(response, done.event)
         return TurnedOut.of(done)
+
+
+def _add_collisions(api: StrictRouter, mandates: Mandates) -> None:
+    @api.get(
+        "/collisions",
+        responses=_STEP,
+        summary="Pairs of the buyer's records that share a unique value since the turn",
+    )
+    async def list_collisions(
+        handover: Id,
+        caller: Annotated[Principal, require(Scope.CUSTODY_SETTLE)],
+        cursor: Place = None,
+        limit: Limit = 100,
+    ) -> CollisionsOut:
+        after = 0 if cursor is None else int(cursor)
+        found = await mandates.collisions(caller, handover, after, limit + 1)
+        page = found[:limit]
+        return CollisionsOut(
+            items=[CollisionOut.of(one) for one in page],
+            next_cursor=str(page[-1].position) if len(found) > limit else None,
+            has_more=len(found) > limit,
+        )
+
+    @api.post(
+        "/collisions/{position}:settle",
+        responses={
+            **_NAMED,
+            **openapi_responses(
+                problems.STATE_CONFLICT,
+                problems.HANDED_OVER,
+                problems.FOLIO_FROZEN,
+                problems.VALIDATION,
+            ),
+        },
+        summary="Keep both records of a collision, or merge them; once",
+    )
+    async def settle_collision(
+        handover: Id,
+        position: Number,
+        body: SettleIn,
+        response: Response,
+        caller: Annotated[Principal, require(Scope.CUSTODY_SETTLE)],
+    ) -> CollisionOut:
+        done = await mandates.settle(caller, handover, position, body.choice())
+        _name_event(response, done.event)
+        return CollisionOut.of(done.collision)
 
 
 def _add_end(

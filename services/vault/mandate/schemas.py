@@ -139,6 +139,31 @@ class BackupOut(BaseModel):
         )
 
 
+class SettlementOut(BaseModel):
+    """How far the index entries that arrived are settled: none, running or settled.
+
+    `collisions` were found, `open` of them wait for a person; the buyer's alone.
+    """
+
+    state: str
+    records: int
+    collisions: int | None
+    open: int | None
+
+    @classmethod
+    def of(cls, found: Status) -> Self:
+        """Return the body; state `none` before the turn."""
+        waiting, number = found.collisions or (None, None)
+        if found.settlement is None:
+            return cls(state="none", records=0, collisions=None, open=None)
+        return cls(
+            state=found.settlement.state.value,
+            records=found.settlement.records,
+            collisions=number,
+            open=waiting,
+        )
+
+
 class StatusOut(BaseModel):
     """Where a handover stands.
 
@@ -157,6 +182,7 @@ class StatusOut(BaseModel):
     batches: BatchTotalsOut
     backup: BackupOut
     after_snapshot: dict[str, int]
+    settlement: SettlementOut
     expires: str | None
 
     @classmethod
@@ -176,6 +202,7 @@ class StatusOut(BaseModel):
             batches=BatchTotalsOut(**found.batches._asdict()),
             backup=BackupOut.of(found.backup),
             after_snapshot=dict(found.after_snapshot),
+            settlement=SettlementOut.of(found),
             expires=None if scope is None else _moment(scope.expires_at),
         )
 

@@ -208,6 +208,7 @@ async def _flip(ground: Ground, principal: Principal, found: _Reconciled) -> Tur
         custody.move_scope(
             tx, at.seller, handover, ScopeState.TURNED, ScopeState.MANDATED
         )
+        custody.insert_settlement(tx, handover, at.buyer)
         for party in sorted((at.seller, at.buyer)):
             bump_epoch(tx, party)
         event = CustodyTurned(

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 from contracts.custody.decision import DecisionRow, DecisionSummary, row_leaf, salt
 from services.chassis.auth import Principal
 from services.vault.custody import handover as custody
-from services.vault.custody.handover import Scope, StoredRow
+from services.vault.custody.handover import Scope, Settlement, StoredRow
 from services.vault.custody.state import ScopeState, TurnState
 from services.vault.mandate import store
 from services.vault.mandate.errors import HandoverUnknown, WrongState
@@ -22,7 +22,12 @@ from services.vault.mandate.store import BatchTotals, StoredBackup, StoredBatch
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Where a handover stands; counts only."""
+    """Where a handover stands; counts only.
+
+    Attributes:
+        collisions: Open, and found in all; None to all but the buyer, whom alone it
+            concerns how many of its customers the seller had too.
+    """
 
     at: Standing
     decided: int
@@ -30,6 +35,8 @@ class Status:
     batches: BatchTotals
     backup: StoredBackup | None
     after_snapshot: Mapping[str, int]
+    settlement: Settlement | None
+    collisions: tuple[int, int] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +75,11 @@ async def status(ground: Ground, principal: Principal, handover: str) -> Status:
         if turned or principal.party != at.buyer:
             dropped = custody.dropped_counts(connection, handover)
             after = _after(connection, at)
+        settlement = custody.find_settlement(connection, handover)
+        collisions = None
+        if settlement is not None and principal.party == at.buyer:
+            waiting = custody.open_collisions(connection, handover)
+            collisions = (waiting, settlement.collisions)
         return Status(
             at=at,
             decided=0 if scope is None else scope.folios,
@@ -75,6 +87,8 @@ async def status(ground: Ground, principal: Principal, handover: str) -> Status:
             batches=store.batch_totals(connection, handover),
             backup=store.find_backup(connection, handover),
             after_snapshot=after,
+            settlement=settlement,
+            collisions=collisions,
         )
 
     return await ground.changes.read(look)

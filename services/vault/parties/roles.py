@@ -46,6 +46,7 @@ _OF_ROLE: Final[Mapping[OfficerRole, frozenset[Scope]]] = MappingProxyType(
                 Scope.CONSENTS_WRITE,
                 Scope.CUSTODY_CANCEL,
                 Scope.CUSTODY_ROWS,
+                Scope.CUSTODY_SETTLE,
                 Scope.HANDOVERS_ACT,
                 Scope.KEYS_READ,
                 Scope.OBJECTIONS_WRITE,
@@ -104,6 +105,7 @@ def scopes_of(role: OfficerRole, party: str) -> frozenset[Scope]:
 
 TRANSFER_SCOPES: Final = frozenset(
     {scope for scope in Scope if scope.value.startswith("custody:")}
+    - {Scope.CUSTODY_SETTLE}  # the buyer's own affair
     | {Scope.OFFICERS_READ, Scope.REVOCATIONS_READ}
 )
 """What the client `transfer` is enrolled with."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
@@ -94,7 +94,10 @@ def find_active(
 def require_free(
     tx: Tx, party: str, values: Iterable[IndexValue], own: str = ""
 ) -> None:
-    """Refuse unique values that a visible record other than `own` has.
+    """Refuse unique values that a visible record has and `own` has not.
+
+    What `own` has already it keeps: alone, or beside another record by a handover
+    whose collision is open or was settled so.
 
     Raises:
         HandedOver: It was the party's, and was handed over.
@@ -103,12 +106,13 @@ def require_free(
     for value in values:
         if not value.unique:
             continue
-        for record in find_by_value(tx.connection, party, value.field, value.value):
-            if record == own:
-                continue
-            if is_handed_over(tx.connection, party, record):
-                raise HandedOver
-            raise ValueTaken(value.field)
+        found = find_by_value(tx.connection, party, value.field, value.value)
+        if not found or own in found:
+            continue
+        # Of one that came back the party has two records: what it has again counts.
+        if all(is_handed_over(tx.connection, party, record) for record in found):
+            raise HandedOver
+        raise ValueTaken(value.field)
 
 
 def insert_values(
@@ -142,15 +146,51 @@ def replace_values(
     fields: Collection[str],
     values: Iterable[IndexValue],
 ) -> None:
-    """Give a record new index entries for `fields`, whatever it had for them."""
-    tx.execute(
-        delete(index_entry).where(
-            index_entry.c.party == party,
-            index_entry.c.record == record,
-            index_entry.c.field.in_(sorted(fields)),
+    """Give a record the index entries of `values` for `fields`, and no others.
+
+    Entries that stay are left as they are: they may have arrived with a handover, or
+    stand beside another record's by a decision.
+    """
+    mine = (index_entry.c.party == party, index_entry.c.record == record)
+    rows = tx.execute(
+        select(index_entry.c.field, index_entry.c.value).where(
+            *mine, index_entry.c.field.in_(sorted(fields))
         )
     )
-    insert_values(tx, party, record, values)
+    known = {(row.field, row.value) for row in rows}
+    wanted = {(value.field, value.value): value for value in values}
+    for field, value in sorted(known - set(wanted)):
+        tx.execute(
+            delete(index_entry).where(
+                *mine, index_entry.c.field == field, index_entry.c.value == value
+            )
+        )
+    insert_values(
+        tx, party, record, [one for key, one in wanted.items() if key not in known]
+    )
+    for key, one in wanted.items():
+        if key in known and one.unique:
+            claim(tx, party, record, *key)
+
+
+def claim(tx: Tx, party: str, record: str, field: str, value: bytes) -> None:
+    """Make a record's native entry the unique one, if nobody else has the value.
+
+    The caller holds the value's lock.
+    """
+    if find_by_value(tx.connection, party, field, value) != [record]:
+        return
+    tx.execute(
+        update(index_entry)
+        .where(
+            index_entry.c.party == party,
+            index_entry.c.field == field,
+            index_entry.c.value == value,
+            index_entry.c.arrived_by == "",
+            index_entry.c.unique_slot == record,
+        )
+        .values(unique_slot="")
+    )
 
 
 def delete_values(tx: Tx, party: str, record: str) -> None:

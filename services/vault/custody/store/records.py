@@ -15,9 +15,9 @@ from services.chassis.clock import milliseconds, random_alias
 from services.chassis.database import Tx
 from services.chassis.prepared import Prepared
 from services.vault.custody.errors import EtagStale
-from services.vault.custody.state import TurnState
+from services.vault.custody.state import CollisionState, TurnState
 from services.vault.custody.store.turns import is_active, is_gone, is_visible
-from services.vault.custody.tables import alias, custody, record, turn
+from services.vault.custody.tables import alias, collision, custody, record, turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +257,10 @@ _VISIBLE_ALIASES = (
 
 
 def delete_record(tx: Tx, stored: StoredRecord) -> None:
-    """Delete a record's own row and its alias; what hangs on it is deleted before."""
+    """Delete a record's own row and its alias; what hangs on it is deleted before.
+
+    Its open collisions are void: the other record has the value alone.
+    """
     tx.execute(
         delete(record).where(
             record.c.party == stored.party,
@@ -267,4 +270,13 @@ def delete_record(tx: Tx, stored: StoredRecord) -> None:
     )
     tx.execute(
         delete(alias).where(alias.c.party == stored.party, alias.c.record == stored.id)
+    )
+    tx.execute(
+        sql_update(collision)
+        .where(
+            or_(collision.c.record == stored.id, collision.c.other == stored.id),
+            collision.c.party == stored.party,
+            collision.c.state == CollisionState.OPEN.value,
+        )
+        .values(state=CollisionState.VOID.value)
     )

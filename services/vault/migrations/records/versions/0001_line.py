@@ -128,6 +128,32 @@ def _custody() -> None:
         sa.PrimaryKeyConstraint("party", "record", "class", "volume", name="pk_folio"),
     )
     op.create_table(
+        "collision",
+        sa.Column("handover", sa.String(36), nullable=False),
+        sa.Column("position", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("party", sa.String(64), nullable=False),
+        sa.Column("field", sa.String(64), nullable=False),
+        sa.Column("record", sa.String(36), nullable=False),
+        sa.Column("other", sa.String(36), nullable=False),
+        sa.Column("state", sa.String(16), nullable=False),
+        sa.Column("decision", sa.String(16), nullable=False),
+        sa.Column("kept", sa.String(36), nullable=False),
+        sa.Column("settled_at", sa.BigInteger()),
+        sa.PrimaryKeyConstraint("handover", "position", name="pk_collision"),
+    )
+    op.create_index("ix_collision_record", "collision", ["record"])
+    op.create_index("ix_collision_other", "collision", ["other"])
+    op.create_table(
+        "settlement",
+        sa.Column("handover", sa.String(36), nullable=False),
+        sa.Column("party", sa.String(64), nullable=False),
+        sa.Column("state", sa.String(16), nullable=False),
+        sa.Column("cursor", sa.String(36), nullable=False),
+        sa.Column("records", sa.BigInteger(), nullable=False),
+        sa.Column("collisions", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("handover", name="pk_settlement"),
+    )
+    op.create_table(
         "index_entry",
         sa.Column("party", sa.String(64), nullable=False),
         sa.Column("field", sa.String(64), nullable=False),

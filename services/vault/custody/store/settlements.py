@@ -1,0 +1,394 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SQL of settlements: arrived index entries become native, and collisions are listed.
+
+Callers hold the party's scope lock shared, the lock of each record they name and of
+each unique value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import and_, delete, func, insert, or_, select, update
+from sqlalchemy.engine import Connection
+
+from services.chassis.clock import milliseconds
+from services.chassis.database import Tx
+from services.vault.custody.settlement import UNIQUE
+from services.vault.custody.state import (
+    CollisionDecision,
+    CollisionState,
+    SettlementState,
+)
+from services.vault.custody.store.turns import is_active
+from services.vault.custody.tables import (
+    collision,
+    custody,
+    index_entry,
+    record,
+    settlement,
+)
+
+_OPEN = CollisionState.OPEN.value
+
+
+class Settlement(NamedTuple):
+    """How far a handover's index entries are settled.
+
+    Attributes:
+        cursor: The last record settled; empty before the first.
+        records: How many are settled.
+        collisions: How many were found.
+    """
+
+    handover: str
+    party: str
+    state: SettlementState
+    cursor: str
+    records: int
+    collisions: int
+
+
+class Entry(NamedTuple):
+    """An index entry; `value` is a keyed hash."""
+
+    record: str
+    field: str
+    value: bytes
+    slot: str
+
+    @property
+    def key(self) -> tuple[str, bytes]:
+        """The field and its value."""
+        return self.field, self.value
+
+
+class Collision(NamedTuple):
+    """Two records of the buyer that share a value of a unique field.
+
+    Attributes:
+        record: The one that arrived.
+        kept: The record that a decision kept, or empty.
+    """
+
+    handover: str
+    position: int
+    party: str
+    field: str
+    record: str
+    other: str
+    state: CollisionState
+    decision: str
+    kept: str
+
+
+# -- Progress -------------------------------------------------------------------------
+
+_PROGRESS = tuple(settlement.c[name] for name in Settlement._fields)
+
+
+def insert_settlement(tx: Tx, handover: str, party: str) -> None:
+    """Begin to settle: in the transaction of the turn, so that none is forgotten."""
+    begun = Settlement(handover, party, SettlementState.RUNNING, "", 0, 0)
+    tx.execute(insert(settlement).values(begun._asdict()))
+
+
+def find_settlement(connection: Connection, handover: str) -> Settlement | None:
+    """Return how far a handover is settled; None before its turn."""
+    row = connection.execute(
+        select(*_PROGRESS).where(settlement.c.handover == handover)
+    ).first()
+    return None if row is None else _settlement(row)
+
+
+def running_settlements(connection: Connection) -> list[str]:
+    """Return the handovers that turned and are not settled."""
+    return list(
+        connection.execute(
+            select(settlement.c.handover)
+            .where(settlement.c.state == SettlementState.RUNNING.value)
+            .order_by(settlement.c.handover)
+        ).scalars()
+    )
+
+
+def _settlement(row: Any) -> Settlement:
+    return Settlement(row[0], row[1], SettlementState(row[2]), *row[3:])
+
+
+def advance_settlement(tx: Tx, known: Settlement, new: Settlement) -> bool:
+    """Record a settled slice; False if another worker settled it first."""
+    moved = tx.execute(
+        update(settlement)
+        .where(
+            settlement.c.handover == known.handover,
+            settlement.c.state == SettlementState.RUNNING.value,
+            settlement.c.cursor == known.cursor,
+        )
+        .values({**new._asdict(), "state": new.state.value})
+    )
+    return moved.rowcount == 1
+
+
+# -- Arrived entries ------------------------------------------------------------------
+
+
+def arrived_records(connection: Connection, known: Settlement, limit: int) -> list[str]:
+    """Return the next records that came with the handover, in order."""
+    return list(
+        connection.execute(
+            select(record.c.id)
+            .where(
+                record.c.party == known.party,
+                record.c.arrived_by == known.handover,
+                record.c.id > known.cursor,
+            )
+            .order_by(record.c.id)
+            .limit(limit)
+        ).scalars()
+    )
+
+
+_ENTRY = (
+    index_entry.c.record,
+    index_entry.c.field,
+    index_entry.c.value,
+    index_entry.c.unique_slot,
+)
+
+
+def entries_of(
+    connection: Connection,
+    party: str,
+    records: Collection[str],
+    arrived_by: str | None = None,
+) -> list[Entry]:
+    """Return the index entries of records, in order; of one arrival, or all."""
+    chosen = select(*_ENTRY).where(
+        index_entry.c.party == party, index_entry.c.record.in_(records)
+    )
+    if arrived_by is not None:
+        chosen = chosen.where(index_entry.c.arrived_by == arrived_by)
+    rows = connection.execute(
+        chosen.order_by(index_entry.c.record, index_entry.c.field, index_entry.c.value)
+    )
+    return [Entry(*row) for row in rows]
+
+
+def native_entries(
+    connection: Connection, party: str, keys: Collection[tuple[str, bytes]]
+) -> list[Entry]:
+    """Return the native entries of (field, value) pairs."""
+    by_field: dict[str, list[bytes]] = {}
+    for name, value in keys:
+        by_field.setdefault(name, []).append(value)
+    found = []
+    for name, values in sorted(by_field.items()):
+        rows = connection.execute(
+            select(*_ENTRY).where(
+                index_entry.c.party == party,
+                index_entry.c.field == name,
+                index_entry.c.value.in_(sorted(values)),
+                index_entry.c.arrived_by == "",
+            )
+        )
+        found += [Entry(*row) for row in rows]
+    return found
+
+
+def records_with(
+    connection: Connection, party: str, class_: str, records: Collection[str]
+) -> set[str]:
+    """Return those of `records` of whose class the party has active custody."""
+    rows = connection.execute(
+        select(custody.c.record)
+        .where(
+            custody.c.party == party,
+            custody.c.record.in_(records),
+            custody.c["class"] == class_,
+            is_active(),
+        )
+        .distinct()
+    )
+    return set(rows.scalars())
+
+
+def settle_plain(tx: Tx, known: Settlement, entries: Sequence[Entry]) -> None:
+    """Make arrived entries of fields that are not unique native ones."""
+    names = sorted({one.field for one in entries})
+    if not names:
+        return
+    tx.execute(
+        update(index_entry)
+        .where(
+            index_entry.c.party == known.party,
+            index_entry.c.record.in_(sorted({one.record for one in entries})),
+            index_entry.c.field.in_(names),
+            index_entry.c.arrived_by == known.handover,
+        )
+        .values(arrived_by="")
+    )
+
+
+def settle_unique(tx: Tx, known: Settlement, entry: Entry, slot: str) -> None:
+    """Make an arrived entry of a unique field a native one, in `slot`."""
+    tx.execute(
+        update(index_entry)
+        .where(_at(known.party, entry), index_entry.c.arrived_by == known.handover)
+        .values(arrived_by="", unique_slot=slot)
+    )
+
+
+def move_slot(tx: Tx, party: str, entry: Entry, slot: str) -> None:
+    """Move a native entry to another slot: the unique one, or its record's own."""
+    tx.execute(
+        update(index_entry)
+        .where(_at(party, entry), index_entry.c.arrived_by == "")
+        .values(unique_slot=slot)
+    )
+
+
+def forget_entry(tx: Tx, party: str, entry: Entry) -> None:
+    """Delete an entry, whatever brought it."""
+    tx.execute(delete(index_entry).where(_at(party, entry)))
+
+
+def give_entry(tx: Tx, party: str, entry: Entry, to: str) -> None:
+    """Make an entry a native one of another record; a unique one stays unique."""
+    slot = UNIQUE if entry.slot == UNIQUE else to
+    tx.execute(
+        update(index_entry)
+        .where(_at(party, entry))
+        .values(record=to, arrived_by="", unique_slot=slot)
+    )
+
+
+def _at(party: str, entry: Entry) -> Any:
+    return and_(
+        index_entry.c.party == party,
+        index_entry.c.field == entry.field,
+        index_entry.c.value == entry.value,
+        index_entry.c.record == entry.record,
+    )
+
+
+# -- Collisions -----------------------------------------------------------------------
+
+_COLLISION = tuple(collision.c[name] for name in Collision._fields)
+
+
+def insert_collisions(tx: Tx, found: Sequence[Collision]) -> None:
+    """List collisions for a person."""
+    if found:
+        rows = [{**one._asdict(), "state": one.state.value} for one in found]
+        tx.execute(insert(collision), rows)
+
+
+def collisions_after(
+    connection: Connection, handover: str, after: int, limit: int
+) -> list[Collision]:
+    """Return a handover's collisions beyond a position, in order."""
+    rows = connection.execute(
+        select(*_COLLISION)
+        .where(collision.c.handover == handover, collision.c.position > after)
+        .order_by(collision.c.position)
+        .limit(limit)
+    )
+    return [_collision(row) for row in rows]
+
+
+def find_collision(
+    connection: Connection, handover: str, position: int
+) -> Collision | None:
+    """Return one collision of a handover."""
+    row = connection.execute(
+        select(*_COLLISION).where(
+            collision.c.handover == handover, collision.c.position == position
+        )
+    ).first()
+    return None if row is None else _collision(row)
+
+
+def _collision(row: Any) -> Collision:
+    found = Collision(*row)
+    return found._replace(state=CollisionState(found.state))
+
+
+def open_collisions(connection: Connection, handover: str) -> int:
+    """Return how many collisions of a handover wait for a person."""
+    return int(
+        connection.execute(
+            select(func.count())
+            .select_from(collision)
+            .where(collision.c.handover == handover, collision.c.state == _OPEN)
+        ).scalar_one()
+    )
+
+
+def close_collision(
+    tx: Tx, found: Collision, decision: CollisionDecision, kept: str
+) -> bool:
+    """Settle an open collision; False if it is not open any more."""
+    moved = tx.execute(
+        update(collision)
+        .where(
+            collision.c.handover == found.handover,
+            collision.c.position == found.position,
+            collision.c.state == _OPEN,
+        )
+        .values(
+            state=CollisionState.SETTLED.value,
+            decision=decision.value,
+            kept=kept,
+            settled_at=milliseconds(tx.now),
+        )
+    )
+    return moved.rowcount == 1
+
+
+def inherit_collisions(tx: Tx, party: str, absorbed: str, kept: str) -> list[Collision]:
+    """Let the record that absorbed another inherit its open collisions.
+
+    Those between the two are settled with it. What it shares with the third record
+    no more is void.
+
+    Returns:
+        The ones that were settled with it.
+    """
+    rows = tx.execute(
+        select(*_COLLISION).where(
+            or_(collision.c.record == absorbed, collision.c.other == absorbed),
+            collision.c.party == party,
+            collision.c.state == _OPEN,
+        )
+    )
+    settled = []
+    for one in [_collision(row) for row in rows]:
+        if {one.record, one.other} == {absorbed, kept}:
+            close_collision(tx, one, CollisionDecision.MERGE, kept)
+            settled.append(one)
+            continue
+        pair = [kept if id_ == absorbed else id_ for id_ in (one.record, one.other)]
+        shared = shared_keys(tx.connection, party, one.field, *pair)
+        state = CollisionState.OPEN if shared else CollisionState.VOID
+        tx.execute(
+            update(collision)
+            .where(
+                collision.c.handover == one.handover,
+                collision.c.position == one.position,
+            )
+            .values(record=pair[0], other=pair[1], state=state.value)
+        )
+    return settled
+
+
+def shared_keys(
+    connection: Connection, party: str, name: str, record_id: str, other: str
+) -> set[tuple[str, bytes]]:
+    """Return the (field, value) pairs of one field that two records both have."""
+    keys: dict[str, set[tuple[str, bytes]]] = {record_id: set(), other: set()}
+    for one in entries_of(connection, party, [record_id, other]):
+        if one.field == name:
+            keys[one.record].add(one.key)
+    return keys[record_id] & keys[other]
