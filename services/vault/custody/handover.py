@@ -80,11 +80,13 @@ from services.vault.custody.store.settlements import (
     move_slot,
     native_entries,
     open_collisions,
+    put_number,
     records_with,
     running_settlements,
     settle_plain,
     settle_unique,
     shared_keys,
+    went_to,
 )
 
 __all__ = [
@@ -146,6 +148,7 @@ __all__ = [
     "payloads_of",
     "pending_counts",
     "pending_versions",
+    "put_number",
     "put_numbers",
     "records_with",
     "restore",
@@ -159,4 +162,5 @@ __all__ = [
     "totals",
     "turns_in",
     "unite_rights",
+    "went_to",
 ]

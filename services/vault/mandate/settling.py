@@ -18,17 +18,20 @@ from contracts.events.vault import CollisionFound
 from services.chassis import outbox
 from services.chassis.crashpoints import CRASH_POINTS
 from services.chassis.database import Lock, Tx
-from services.vault.catalogue import Catalogue
+from services.vault.catalogue import IDENTITY, Catalogue
 from services.vault.custody import IndexValue, aliases_of, lock_of
 from services.vault.custody import handover as custody
 from services.vault.custody.handover import Collision, Entry, Settlement
 from services.vault.custody.settlement import UNIQUE, Holder, place
 from services.vault.custody.state import CollisionState, SettlementState
+from services.vault.mandate import returning
 from services.vault.mandate.errors import Overtaken
 from services.vault.mandate.ground import Ground, party_lock, record_locks
+from services.vault.mandate.returning import Former, Pair
 
 SLICE_RECORDS: Final = 100
 
+Numbers = Mapping[Pair, tuple[Entry, bytes]]
 Key = tuple[str, bytes]
 """A field and the keyed hash of its value."""
 
@@ -62,14 +65,21 @@ async def _settle_slice(ground: Ground, handover: str) -> bool:
     if known is None or known.state is SettlementState.SETTLED:
         return False
     catalogue = await ground.catalogues.of(known.party)
-    found = await ground.changes.read(lambda c: _gather(c, catalogue, known))
+    found, former = await ground.changes.read(lambda c: _gather(c, catalogue, known))
+    numbers: Numbers = {}
+    if former.pairs:
+        keys = await ground.keyring.of(known.party, creating=[IDENTITY])
+        numbers = returning.seal_numbers(ground, keys, former)
+    entries = [*found.unique, *(entry for entry, _sealed in numbers.values())]
     locks = [
         party_lock(known.party),
         *record_locks(known.party, sorted(found.named)),
-        *_value_locks(known.party, found.unique),
+        *_value_locks(known.party, entries),
     ]
     try:
-        await ground.changes.write(lambda tx: _apply(tx, catalogue, found), locks)
+        await ground.changes.write(
+            lambda tx: _apply(tx, catalogue, found, numbers), locks
+        )
     except Overtaken:
         return True  # somebody came between the two looks: look again
     return True
@@ -80,9 +90,18 @@ def _value_locks(party: str, entries: Sequence[Entry]) -> list[Lock]:
     return [lock_of(party, IndexValue(*key, unique=True)) for key in keys]
 
 
-def _gather(connection: Connection, catalogue: Catalogue, known: Settlement) -> _Slice:
+def _gather(
+    connection: Connection, catalogue: Catalogue, known: Settlement
+) -> tuple[_Slice, Former]:
     records = custody.arrived_records(connection, known, SLICE_RECORDS)
-    return _look(connection, catalogue, known, records)
+    found = _look(connection, catalogue, known, records)
+    pairs = [
+        (one.record, holder.record)
+        for one in found.unique
+        for holder in found.holders.get(one.key, ())
+        if holder.slot == UNIQUE
+    ]
+    return found, returning.find_former(connection, known, pairs)
 
 
 def _look(
@@ -109,7 +128,7 @@ def unique_fields(catalogue: Catalogue) -> set[str]:
     return {one.name for one in catalogue.fields.values() if one.unique}
 
 
-def _apply(tx: Tx, catalogue: Catalogue, before: _Slice) -> None:
+def _apply(tx: Tx, catalogue: Catalogue, before: _Slice, numbers: Numbers) -> None:
     """Settle one slice under its locks.
 
     Raises:
@@ -121,7 +140,7 @@ def _apply(tx: Tx, catalogue: Catalogue, before: _Slice) -> None:
     if not found.named <= before.named:
         raise Overtaken("a value came to another record meanwhile")
     custody.settle_plain(tx, known, found.plain)
-    collisions = _place_all(tx, catalogue, found)
+    collisions = _place_all(tx, catalogue, found, numbers)
     custody.insert_collisions(tx, collisions)
     done = known._replace(
         cursor=before.records[-1] if before.records else known.cursor,
@@ -134,7 +153,9 @@ def _apply(tx: Tx, catalogue: Catalogue, before: _Slice) -> None:
     _tell(tx, collisions)
 
 
-def _place_all(tx: Tx, catalogue: Catalogue, found: _Slice) -> list[Collision]:
+def _place_all(
+    tx: Tx, catalogue: Catalogue, found: _Slice, numbers: Numbers
+) -> list[Collision]:
     """Give each unique value its entry; return who collides over it."""
     known = found.known
     active = _active(tx.connection, catalogue, found)
@@ -153,6 +174,9 @@ def _place_all(tx: Tx, catalogue: Catalogue, found: _Slice) -> list[Collision]:
         )
         if placed.aside is not None:
             others[:] = [_moved_aside(tx, known, h, placed.aside) for h in others]
+            number = numbers.get((one.record, placed.aside))
+            if number is not None:
+                returning.take_over(tx, known.party, one.record, *number)
         custody.settle_unique(tx, known, one, placed.slot)
         others.append(Entry(one.record, one.field, one.value, placed.slot))
         pair = (one.field, one.record, placed.other)

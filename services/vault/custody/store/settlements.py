@@ -20,6 +20,7 @@ from services.vault.custody.state import (
     CollisionDecision,
     CollisionState,
     SettlementState,
+    TurnState,
 )
 from services.vault.custody.store.turns import is_active
 from services.vault.custody.tables import (
@@ -28,6 +29,7 @@ from services.vault.custody.tables import (
     index_entry,
     record,
     settlement,
+    turn,
 )
 
 _OPEN = CollisionState.OPEN.value
@@ -270,6 +272,40 @@ def _at(party: str, entry: Entry) -> Any:
         index_entry.c.field == entry.field,
         index_entry.c.value == entry.value,
         index_entry.c.record == entry.record,
+    )
+
+
+# -- What comes back ------------------------------------------------------------------
+
+
+def went_to(
+    connection: Connection, party: str, other: str, records: Collection[str]
+) -> set[str]:
+    """Return those of `records` of which a handover took something to `other`."""
+    rows = connection.execute(
+        select(custody.c.record)
+        .join(turn, turn.c.handover == custody.c.left_by)
+        .where(
+            custody.c.party == party,
+            custody.c.record.in_(records),
+            turn.c.buyer == other,
+            turn.c.state == TurnState.TURNED.value,
+        )
+        .distinct()
+    )
+    return set(rows.scalars())
+
+
+def put_number(tx: Tx, party: str, record_id: str, sealed: bytes) -> None:
+    """Store the sealed number that a record takes over; a change like any other."""
+    tx.execute(
+        update(record)
+        .where(record.c.party == party, record.c.id == record_id)
+        .values(
+            external_id_sealed=sealed,
+            etag=record.c.etag + 1,
+            updated_at=milliseconds(tx.now),
+        )
     )
 
 
