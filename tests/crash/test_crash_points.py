@@ -65,9 +65,10 @@ RUNS: Final[dict[str, dict[str, list[str]]]] = {
 }
 
 
-#: Labels that no handover reaches, and the test that kills there.
+#: Labels that these runs do not arm, and the test that kills there.
 ELSEWHERE: Final = {
     "migrate.before_commit": "tests/integration/migrations/conftest.py",
+    "vault.settlement.after_slice": "tests/crash/test_handover_killed.py",
 }
 
 

@@ -19,6 +19,7 @@ from services.vault.custody import handover as custody
 from tests.integration.vault.conftest import bare_house, house
 from tests.integration.vault.house import House
 from tests.integration.vault.mandate.deal import Deal, People, enrol_all, open_deal
+from tests.integration.vault.mandate.settlement import Turned, officer_of, slots
 from tests.integration.vault.records.shop import JANE, Crm, Shop, person
 
 __all__ = ["bare_house", "house"]
@@ -29,13 +30,13 @@ import asyncio, json, sys
 from pathlib import Path
 from services.chassis.crashpoints import CRASH_POINTS
 from services.chassis.variables import Secret
-from services.vault.mandate import freezing
+from services.vault.mandate import freezing, settling
 from tests.integration.vault.house import House, settings_in
 
 async def main(told):
     urls = {name: Secret(url) for name, url in told["urls"].items()}
     house = House(settings_in(Path(told["folder"]), **urls))
-    freezing.SLICE_RECORDS = told["slice"]
+    freezing.SLICE_RECORDS = settling.SLICE_RECORDS = told["slice"]
     async with house.running() as vault:
         headers = await vault.as_client("transfer")
         CRASH_POINTS.arm(told["point"], told["hits"])
@@ -166,6 +167,38 @@ async def test_a_turn_killed_after_its_commit_has_turned_once(house: House) -> N
         assert answer.status_code == 200
         assert answer.json()["counts"]["basic"] == {"transfer": {"eligible": 6}}
         assert len(await vault.events("custody.turned")) == 1
+
+
+@pytest.mark.parametrize("hits", [1, 3, 6])
+async def test_a_settlement_killed_between_slices_goes_on(
+    house: House, hits: int
+) -> None:
+    people = enrol_all(house)
+    async with house.running() as vault:
+        deal = await open_deal(vault, people)
+        for number in range(4):
+            await deal.consent(await deal.shop.seller.create(person(number)))
+        for number in (0, 3):
+            await deal.shop.buyer.create(person(number))
+        await deal.verified()
+    die_at(deal, "vault.settlement.after_slice", "POST", ":turn", hits=hits)
+    async with house.running() as vault:
+        deal = again(deal, vault)
+        await deal.room.settled()
+        view = Turned(deal, await officer_of(deal))
+        listed = await view.listed()
+        assert [one["position"] for one in listed] == [1, 2]
+        assert await slots(deal) == {
+            ("native", "unique"): sorted(
+                {one["other"] for one in listed}
+                | set(await view.found(value="p1@example.org"))
+                | set(await view.found(value="p2@example.org"))
+            ),
+            ("native", "beside"): sorted(one["record"] for one in listed),
+        }
+        assert len(await vault.events("collision.found")) == 2
+        seen = (await deal.get("", view.officer)).json()["settlement"]
+        assert seen == {"state": "settled", "records": 4, "collisions": 2, "open": 2}
 
 
 async def test_a_turn_killed_before_its_commit_has_not_turned(house: House) -> None:
