@@ -169,7 +169,7 @@ async def test_a_turn_killed_after_its_commit_has_turned_once(house: House) -> N
         assert len(await vault.events("custody.turned")) == 1
 
 
-@pytest.mark.parametrize("hits", [1, 3, 6])
+@pytest.mark.parametrize("hits", [1, 3, 5])
 async def test_a_settlement_killed_between_slices_goes_on(
     house: House, hits: int
 ) -> None:
