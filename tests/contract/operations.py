@@ -126,6 +126,10 @@ _BATCH = {
     "path": {"handover": "$custody", "n": "1"},
     "random": {"handover": NO_ID, "n": "1"},
 }
+_COLLISION = {
+    "path": {"handover": "$custody", "position": "1"},
+    "random": {"handover": NO_ID, "position": "1"},
+}
 _HANDOVER = {
     "path": {"handover": "$handover"},
     "random": {"handover": NO_ID},
@@ -324,6 +328,14 @@ def _custody_rows() -> dict[str, Row]:
         "vault.execute_batch": Row(body=lambda v: {"digest": v["digest"]}, **batch),
         "vault.verify_batch": Row(status=(200, 409), **batch),
         "vault.back_up": Row(status=(202, 409), **transfer),
+        # The buyer's alone, and nothing before the turn.
+        "vault.list_collisions": Row("BC", status=(200, 409), **_DEAL),
+        "vault.settle_collision": Row(
+            "BC",
+            status=(404, 409),
+            body=lambda v: {"decision": "merge", "keep": v["sold"]},
+            **_COLLISION,
+        ),
         "vault.turn_custody": Row(status=(200, 409), **transfer),
         "vault.cancel_custody": Row(status=(202, 409), **transfer),
         "vault.revoke_custody": Row(status=(202, 409), **transfer),

@@ -257,6 +257,7 @@ def _name_principals(site: Site, monitor: OfficerFile) -> None:
         "SO": people.SO,
         "SC": people.SC,
         "BO": people.BO,
+        "BC": people.BC,
         "XO": people.stranger,
         "MO": monitor,
     }.items():
