@@ -13,6 +13,16 @@ from services.vault.custody.store.arrivals import (
     pending_counts,
     pending_versions,
 )
+from services.vault.custody.store.collisions import (
+    Collision,
+    close_collision,
+    collisions_after,
+    find_collision,
+    inherit_collisions,
+    insert_collisions,
+    open_collisions,
+    shared_keys,
+)
 from services.vault.custody.store.copies import (
     Copy,
     copies_after,
@@ -62,30 +72,22 @@ from services.vault.custody.store.scopes import (
     turns_in,
 )
 from services.vault.custody.store.settlements import (
-    Collision,
     Entry,
     Settlement,
     advance_settlement,
     arrived_records,
-    close_collision,
-    collisions_after,
     entries_of,
-    find_collision,
     find_settlement,
     forget_entry,
     give_entry,
-    inherit_collisions,
-    insert_collisions,
     insert_settlement,
     move_slot,
     native_entries,
-    open_collisions,
     put_number,
     records_with,
     running_settlements,
     settle_plain,
     settle_unique,
-    shared_keys,
     went_to,
 )
 
