@@ -122,14 +122,8 @@ class Row:
 NO_ID = "0192f0c1-2222-7333-8444-555566667777"
 _RECORD = {"path": {"id": "$record"}, "random": {"id": NO_ID}}
 _DEAL = {"path": {"handover": "$custody"}, "random": {"handover": NO_ID}}
-_BATCH = {
-    "path": {"handover": "$custody", "n": "1"},
-    "random": {"handover": NO_ID, "n": "1"},
-}
-_COLLISION = {
-    "path": {"handover": "$custody", "position": "1"},
-    "random": {"handover": NO_ID, "position": "1"},
-}
+_BATCH = {name: {**ids, "n": "1"} for name, ids in _DEAL.items()}
+_COLLISION = {name: {**ids, "position": "1"} for name, ids in _DEAL.items()}
 _HANDOVER = {
     "path": {"handover": "$handover"},
     "random": {"handover": NO_ID},
@@ -311,8 +305,8 @@ TOKEN_FORM = {
 def _custody_rows() -> dict[str, Row]:
     transfer: dict[str, Any] = {"right": "transfer", **_DEAL}
     batch: dict[str, Any] = {"right": "transfer", **_BATCH}
-    approvals = {"approvals": True}
-    both = {**approvals, "releases": True}
+    approvals, both = {"approvals": True}, {"approvals": True, "releases": True}
+    merge = {"decision": "merge", "keep": NO_ID}
 
     def signed(names: Mapping[str, bool]) -> Body:
         return lambda v: {name: v[name] for name in names}
@@ -328,14 +322,8 @@ def _custody_rows() -> dict[str, Row]:
         "vault.execute_batch": Row(body=lambda v: {"digest": v["digest"]}, **batch),
         "vault.verify_batch": Row(status=(200, 409), **batch),
         "vault.back_up": Row(status=(202, 409), **transfer),
-        # The buyer's alone, and nothing before the turn.
-        "vault.list_collisions": Row("BC", status=(200, 409), **_DEAL),
-        "vault.settle_collision": Row(
-            "BC",
-            status=(404, 409),
-            body=lambda v: {"decision": "merge", "keep": v["sold"]},
-            **_COLLISION,
-        ),
+        "vault.list_collisions": Row("BC", (409,), **_DEAL),  # it did not turn
+        "vault.settle_collision": Row("BC", (409,), body=lambda _: merge, **_COLLISION),
         "vault.turn_custody": Row(status=(200, 409), **transfer),
         "vault.cancel_custody": Row(status=(202, 409), **transfer),
         "vault.revoke_custody": Row(status=(202, 409), **transfer),

@@ -13,7 +13,7 @@ from typing import Final
 
 from sqlalchemy.engine import Connection
 
-from contracts.events.vault import CollisionSettled
+from contracts.events.collisions import CollisionSettled
 from services.chassis import outbox
 from services.chassis.auth import Principal
 from services.chassis.database import Lock, Tx

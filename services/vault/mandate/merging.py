@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from contracts.events.vault import RecordMerged
+from contracts.events.collisions import RecordMerged
 from services.chassis import outbox
 from services.chassis.database import Tx
 from services.vault.catalogue import IDENTITY

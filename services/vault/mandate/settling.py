@@ -14,7 +14,7 @@ from typing import Final
 
 from sqlalchemy.engine import Connection
 
-from contracts.events.vault import CollisionFound
+from contracts.events.collisions import CollisionFound
 from services.chassis import outbox
 from services.chassis.crashpoints import CRASH_POINTS
 from services.chassis.database import Lock, Tx
