@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from contracts.events.payload import Acted, Alias, Code, Keyed
+from contracts.events.payload import Acted, Alias, Code, Keyed, Payload
 
 
 class CollisionFound(Acted):
@@ -66,3 +66,10 @@ class RecordMerged(Acted):
     into: Alias
     classes: list[Code]
     digests: dict[str, Keyed]
+
+
+COLLISION_EVENTS: tuple[type[Payload], ...] = (
+    CollisionFound,
+    CollisionSettled,
+    RecordMerged,
+)

@@ -11,11 +11,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from contracts.events.collisions import (
-    CollisionFound,
-    CollisionSettled,
-    RecordMerged,
-)
+from contracts.events.collisions import COLLISION_EVENTS
 from contracts.events.payload import (
     MAX_ITEMS,
     Acted,
@@ -398,8 +394,6 @@ VAULT_EVENTS: tuple[type[Payload], ...] = (
     BatchExecuted,
     BatchVerified,
     CustodyTurned,
-    CollisionFound,
-    CollisionSettled,
-    RecordMerged,
+    *COLLISION_EVENTS,
     ScopeReleased,
 )

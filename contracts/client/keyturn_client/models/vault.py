@@ -14,6 +14,12 @@ class AppendedOut(TypedDict):
     entries: int
 
 
+CollisionDecision: TypeAlias = Literal["keep_both", "merge"]
+
+
+CollisionState: TypeAlias = Literal["open", "settled", "void"]
+
+
 Class: TypeAlias = str
 
 
@@ -230,6 +236,18 @@ class ResolvedOut(TypedDict):
     alias: str | None
 
 
+class SettleIn(TypedDict):
+    """
+    What a person decided about two records that share a unique value.
+
+    With `keep_both` the record `keep` has the unique entry, and look-up finds both.
+    With `merge` it goes on with what both held, and the other one ends.
+    """
+
+    decision: Literal["keep_both", "merge"]
+    keep: str
+
+
 VersionOut = TypedDict(
     "VersionOut",
     {
@@ -275,6 +293,31 @@ class ClassOut(TypedDict):
 
     name: str
     form: Form
+
+
+class CollisionOut(TypedDict):
+    """
+    Two records that share a value of a unique field.
+
+    `record` arrived with the handover; `state` is open, settled or void. Of a merge
+    `kept` is the record that goes on: the other id answers 404.
+    """
+
+    position: int
+    field: str
+    record: str
+    other: str
+    state: CollisionState
+    decision: CollisionDecision | None
+    kept: str | None
+
+
+class CollisionsOut(TypedDict):
+    """A page of collisions."""
+
+    items: list[CollisionOut]
+    next_cursor: str | None
+    has_more: bool
 
 
 class ConsentIn(TypedDict):

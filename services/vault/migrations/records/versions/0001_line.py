@@ -127,17 +127,20 @@ def _custody() -> None:
         sa.Column("bytes", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("party", "record", "class", "volume", name="pk_folio"),
     )
+    pair = {
+        "party": 64,
+        "field": 64,
+        "record": 36,
+        "other": 36,
+        "state": 16,
+        "kept": 36,
+    }
     op.create_table(
         "collision",
         sa.Column("handover", sa.String(36), nullable=False),
         sa.Column("position", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("party", sa.String(64), nullable=False),
-        sa.Column("field", sa.String(64), nullable=False),
-        sa.Column("record", sa.String(36), nullable=False),
-        sa.Column("other", sa.String(36), nullable=False),
-        sa.Column("state", sa.String(16), nullable=False),
+        *(sa.Column(n, sa.String(size), nullable=False) for n, size in pair.items()),
         sa.Column("decision", sa.String(16), nullable=False),
-        sa.Column("kept", sa.String(36), nullable=False),
         sa.Column("settled_at", sa.BigInteger()),
         sa.PrimaryKeyConstraint("handover", "position", name="pk_collision"),
     )
