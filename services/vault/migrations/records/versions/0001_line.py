@@ -127,20 +127,14 @@ def _custody() -> None:
         sa.Column("bytes", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("party", "record", "class", "volume", name="pk_folio"),
     )
-    pair = {
-        "party": 64,
-        "field": 64,
-        "record": 36,
-        "other": 36,
-        "state": 16,
-        "kept": 36,
-    }
+    names = {"party": 64, "field": 64, "record": 36, "other": 36}
+    ends = {"state": 16, "decision": 16, "kept": 36}
     op.create_table(
         "collision",
         sa.Column("handover", sa.String(36), nullable=False),
         sa.Column("position", sa.BigInteger(), autoincrement=False, nullable=False),
-        *(sa.Column(n, sa.String(size), nullable=False) for n, size in pair.items()),
-        sa.Column("decision", sa.String(16), nullable=False),
+        *(sa.Column(n, sa.String(x), nullable=False) for n, x in names.items()),
+        *(sa.Column(n, sa.String(x), nullable=False) for n, x in ends.items()),
         sa.Column("settled_at", sa.BigInteger()),
         sa.PrimaryKeyConstraint("handover", "position", name="pk_collision"),
     )
