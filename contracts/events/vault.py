@@ -44,6 +44,7 @@ class ClientEnrolled(Payload):
     scopes: list[str]
     purposes: list[str]
     default_purpose: str | None = None
+    daily_records: int | None = None
 
 
 class ClientRenewed(Payload):
@@ -166,7 +167,7 @@ class RecordRead(Acted):
     """A record is about to be disclosed; committed before its first byte leaves.
 
     Attributes:
-        view: `full`, `masked`, `history`, or `unchanged`: a write sent what the record
+        view: `full`, `masked`, `pseudonym`, `history`, or `unchanged`: a write sent what the record
             holds already, and its sender learns that.
     """
 
@@ -197,6 +198,26 @@ class RecordsListed(Acted):
     CLASSIFICATION: ClassVar[str] = "restricted"
     purpose: Code
     records: Aliases
+    policy: str
+
+
+class RecordsAggregated(Acted):
+    """Numbers of groups were disclosed, and nothing of a person: it names no record.
+
+    Attributes:
+        fields: What was added up and what made the groups.
+        period: A year or month of entries, or all.
+        touched: How many records were opened for it.
+    """
+
+    TYPE: ClassVar[str] = "org.keyturn.records.aggregated.v1"
+    CLASSIFICATION: ClassVar[str] = "restricted"
+    purpose: Code
+    class_: Code = Field(alias="class")
+    measure: Code
+    fields: list[str]
+    period: str | None = None
+    touched: Count
     policy: str
 
 
@@ -371,6 +392,7 @@ VAULT_EVENTS: tuple[type[Payload], ...] = (
     RecordRead,
     RecordsLookedUp,
     RecordsListed,
+    RecordsAggregated,
     AliasesResolved,
     AccessDenied,
     ConsentRecorded,

@@ -12,7 +12,7 @@ from fastapi.routing import iter_route_contexts
 from contracts import problems
 from contracts.problems import Problem
 from services.chassis import declared
-from services.chassis.auth import SCHEME_NAME, TOKEN_PATH
+from services.chassis.auth import SCHEME_NAME, TOKEN_PATH, Requirement
 from services.chassis.body import MERGE_PATCH, StrictRoute
 from services.chassis.settings import ServiceSettings
 
@@ -107,6 +107,11 @@ def _document_operation(operation: dict[str, Any], route: StrictRoute) -> None:
             listed += call.refusals
             stated = operation.setdefault("parameters", [])
             stated.extend(dict(parameter) for parameter in call.parameters)
+        if isinstance(call, Requirement) and call.one_of:
+            # Scopes of one entry are needed together; entries are alternatives.
+            operation["security"] = [
+                {SCHEME_NAME: [scope.value]} for scope in sorted(call.needed)
+            ]
     if operation.get("security"):
         listed += _GUARDED
         operation["security"].append({PASTED_TOKEN: []})

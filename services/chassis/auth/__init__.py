@@ -11,9 +11,11 @@ from services.chassis.auth.guards import (
     TOKEN_PATH,
     Requirement,
     bearer_token,
+    need,
     public,
     public_routes,
     require,
+    require_any,
     unguarded_routes,
 )
 from services.chassis.auth.remote import (
@@ -46,10 +48,12 @@ __all__ = [
     "TokenVerifier",
     "access_claims",
     "bearer_token",
+    "need",
     "public",
     "public_routes",
     "remote_revocations",
     "require",
+    "require_any",
     "sign_access_token",
     "unguarded_routes",
 ]

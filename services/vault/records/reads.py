@@ -31,8 +31,9 @@ from services.vault.custody import HistoryRow, StoredRecord
 from services.vault.errors import FieldUnparsable
 from services.vault.keys.blind_index import index_value
 from services.vault.keys.keyring import Keyring, KeyVersion, PartyKeys
+from services.vault.keys.pseudonyms import pseudonym_key
 from services.vault.parties import epoch
-from services.vault.records import gathering, reading
+from services.vault.records import gathering, pseudonymous, reading
 from services.vault.records.cursor import open_cursor, seal_cursor
 from services.vault.records.errors import ClassUnknown, RecordNotFound
 from services.vault.records.gathering import Resolved
@@ -97,12 +98,13 @@ class Reads:
             AuditUnavailable: The event is not durable: nothing was opened.
             SealBroken, KeyGone: A row was altered or moved; its key was destroyed.
         """
-        caller = await self._access.caller(principal, purpose, Action.READ, id_)
+        action = Action.PSEUDONYM if view is View.PSEUDONYM else Action.READ
+        caller = await self._access.caller(principal, purpose, action, id_)
         catalogue = await self._catalogues.of(caller.party)
         _require_known(catalogue, classes)
 
         async def gather() -> Shown:
-            return await self._judged(caller, id_, classes, catalogue, Action.READ)
+            return await self._judged(caller, id_, classes, catalogue, action)
 
         shown, event = await self._access.traced(
             caller, gather, lambda s: [self._read_event(caller, s, view.value)]
@@ -280,6 +282,12 @@ class Reads:
         keys = await self._keyring.of(caller.party)
         opened = [(folio, open_held(keys, folio)) for folio in shown.folios]
         record = shown.held.record
+        if view is View.PSEUDONYM:
+            keys = await self._keyring.of(caller.party, creating=[IDENTITY])
+            why = caller.why().value
+            named = pseudonym_key(keys.index(IDENTITY), caller.party, why)
+            content = pseudonymous.build(shown, opened, catalogue, named)
+            return Disclosed(record.id, record.etag, event, view, content)
         tags = sorted({tag for folio in shown.folios for tag in folio.tags})
         content = {
             "id": record.id,
