@@ -167,8 +167,8 @@ class RecordRead(Acted):
     """A record is about to be disclosed; committed before its first byte leaves.
 
     Attributes:
-        view: `full`, `masked`, `pseudonym`, `history`, or `unchanged`: a write sent what the record
-            holds already, and its sender learns that.
+        view: `full`, `masked`, `pseudonym`, `history`, or `unchanged`: a write sent
+            what the record holds already, and its sender learns that.
     """
 
     TYPE: ClassVar[str] = "org.keyturn.record.read.v1"

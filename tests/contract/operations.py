@@ -262,6 +262,19 @@ def _vault_rows() -> dict[str, Row]:
             foreign=(422,),
             why="searches the caller's own catalogue, which has no such fields",
         ),
+        "vault.aggregate_records": Row(
+            TILL,
+            body=lambda v: {"class": "basic", "measure": "count"},
+            fullest=lambda v: {
+                "class": "purchases",
+                "measure": "sum",
+                "field": "amount",
+                "group_by": "at.month",
+                "period": "2026",
+            },
+            foreign=(422,),
+            why="counts the caller's own records, whose catalogue has no such class",
+        ),
         "vault.resolve_aliases": Row(
             TILL,
             body=lambda v: {"records": [v["record"]], "aliases": [v["alias"]]},

@@ -89,12 +89,22 @@ class Quota:
     async def sweep(self) -> None:
         """Delete what was counted on days that are over, again each hour."""
         while True:
-            before = self._clock.now().astimezone(UTC).date()
-            day = (before - timedelta(days=KEPT_DAYS)).isoformat()
             with contextlib.suppress(DatabaseError):  # an hour later is early enough
-                while await self._reads.write(lambda tx, d=day: store.sweep(tx, d)):
-                    await asyncio.sleep(0)
+                await self.sweep_once()
             await asyncio.sleep(SWEEP_SECONDS)
+
+    async def sweep_once(self) -> int:
+        """Delete what was counted on days that are over; return how many rows.
+
+        Raises:
+            DatabaseError: As `Journal.write`; what is left waits for the next time.
+        """
+        today = self._clock.now().astimezone(UTC).date()
+        before = (today - timedelta(days=KEPT_DAYS)).isoformat()
+        swept = 0
+        while gone := await self._reads.write(lambda tx: store.sweep(tx, before)):
+            swept += gone
+        return swept
 
     async def _zone(self, party: str) -> ZoneInfo:
         known = self._zones.get(party)

@@ -21,6 +21,7 @@ from services.chassis.lanes import EventRef
 from services.vault import custody
 from services.vault.access import Access, Action, Attributes, Caller
 from services.vault.catalogue import Catalogue, Catalogues
+from services.vault.custody import Page
 from services.vault.keys.keyring import Keyring
 from services.vault.records import aggregation, gathering, questions, reading
 from services.vault.records.aggregation import Group, Tally, TooManyGroups
@@ -28,7 +29,7 @@ from services.vault.records.errors import ContentRefused
 from services.vault.records.questions import Question
 from services.vault.records.reading import Held, Refused
 
-PAGE: Final = 100  # records of one list
+LISTED: Final = 100  # records of one list
 SLICE: Final = 20  # records gathered in one snapshot: some milliseconds of the loop
 
 
@@ -103,15 +104,18 @@ class Aggregates:
     ) -> tuple[Tally, int]:
         tally, touched, after = Tally(), 0, ""
         while True:
-            page = await self._changes.read(
-                lambda c, a=after: custody.list_records(c, caller.party, a, PAGE)
-            )
+            page = await self._page(caller.party, after)
             for start in range(0, len(page.rows), SLICE):
                 ids = [row.id for row in page.rows[start : start + SLICE]]
                 touched += await self._add(tally, caller, asked, catalogue, ids)
             if page.ahead is None:
                 return tally, touched
             after = page.ahead
+
+    async def _page(self, party: str, after: str) -> Page:
+        return await self._changes.read(
+            lambda c: custody.list_records(c, party, after, LISTED)
+        )
 
     async def _add(
         self,

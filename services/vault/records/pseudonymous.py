@@ -14,9 +14,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from services.vault.access import View, show_pseudonymous
-from services.vault.catalogue import Catalogue, Pseudonymised
+from services.vault.catalogue import IDENTITY, Catalogue, Pseudonymised
 from services.vault.custody import HeldFolio
-from services.vault.keys.pseudonyms import pseudonym
+from services.vault.keys.keyring import PartyKeys
+from services.vault.keys.pseudonyms import pseudonym, pseudonym_key
 from services.vault.records.content import shown_entries
 from services.vault.records.reading import Shown
 
@@ -25,7 +26,8 @@ def build(
     shown: Shown,
     opened: Iterable[tuple[HeldFolio, Any]],
     catalogue: Catalogue,
-    key: bytes,
+    keys: PartyKeys,
+    purpose: str,
 ) -> dict[str, Any]:
     """Return the answer of the pseudonym view.
 
@@ -33,8 +35,10 @@ def build(
         shown: What may be shown of the record.
         opened: Its folios with their content.
         catalogue: The party's.
-        key: Of the party's pseudonyms for the purpose.
+        keys: The party's, with the index key of its identities.
+        purpose: Of the read; another one's pseudonyms match none of these.
     """
+    key = pseudonym_key(keys.index(IDENTITY), catalogue.party, purpose)
     documents: dict[str, Any] = {}
     stored: dict[str, list[Any]] = {}
     for folio, content in opened:

@@ -31,7 +31,6 @@ from services.vault.custody import HistoryRow, StoredRecord
 from services.vault.errors import FieldUnparsable
 from services.vault.keys.blind_index import index_value
 from services.vault.keys.keyring import Keyring, KeyVersion, PartyKeys
-from services.vault.keys.pseudonyms import pseudonym_key
 from services.vault.parties import epoch
 from services.vault.records import gathering, pseudonymous, reading
 from services.vault.records.cursor import open_cursor, seal_cursor
@@ -103,11 +102,10 @@ class Reads:
         catalogue = await self._catalogues.of(caller.party)
         _require_known(catalogue, classes)
 
-        async def gather() -> Shown:
-            return await self._judged(caller, id_, classes, catalogue, action)
-
         shown, event = await self._access.traced(
-            caller, gather, lambda s: [self._read_event(caller, s, view.value)]
+            caller,
+            lambda: self._judged(caller, id_, classes, catalogue, action),
+            lambda s: [self._read_event(caller, s, view.value)],
         )
         return await self._open(caller, shown, event, view, catalogue)
 
@@ -121,12 +119,10 @@ class Reads:
         """
         caller = await self._access.caller(principal, purpose, Action.HISTORY, id_)
         catalogue = await self._catalogues.of(caller.party)
-
-        async def gather() -> Shown:
-            return await self._judged(caller, id_, None, catalogue, Action.HISTORY)
-
         shown, event = await self._access.traced(
-            caller, gather, lambda s: [self._read_event(caller, s, HISTORY)]
+            caller,
+            lambda: self._judged(caller, id_, None, catalogue, Action.HISTORY),
+            lambda s: [self._read_event(caller, s, HISTORY)],
         )
         rows = await self._changes.read(lambda c: custody.history(c, caller.party, id_))
         return [row for row in rows if row.class_ in shown.classes], event
@@ -284,9 +280,7 @@ class Reads:
         record = shown.held.record
         if view is View.PSEUDONYM:
             keys = await self._keyring.of(caller.party, creating=[IDENTITY])
-            why = caller.why().value
-            named = pseudonym_key(keys.index(IDENTITY), caller.party, why)
-            content = pseudonymous.build(shown, opened, catalogue, named)
+            content = pseudonymous.build(shown, opened, catalogue, keys, caller.why())
             return Disclosed(record.id, record.etag, event, view, content)
         tags = sorted({tag for folio in shown.folios for tag in folio.tags})
         content = {

@@ -3,6 +3,7 @@
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +13,6 @@ import pytest
 from contracts.officers import OfficerRole
 from contracts.purposes import GIVEN, Purpose
 from contracts.scopes import Scope
-from services.chassis import outbox
 from services.vault.access import store
 from tests.integration.vault.house import House, Vault
 from tests.integration.vault.records.shop import Crm, enrol, open_shop, person
@@ -133,7 +133,7 @@ async def test_a_refusal_holds_nothing_of_the_record_and_is_in_the_log(
             document = refused.json()
             assert document["code"] == "quota-exceeded"
             assert "Person" not in refused.text
-            assert ids[LIMIT] not in refused.text.replace(document["instance"], "")
+            assert ids[LIMIT] not in refused.text
             (event,) = [
                 e
                 for e in await vault.events("access.denied")
@@ -169,8 +169,6 @@ async def test_an_answer_that_would_pass_the_limit_is_refused_whole(
 
 
 async def test_who_may_list_is_not_limited_and_an_officer_is(till: House) -> None:
-    from dataclasses import replace
-
     till.settings = replace(till.settings, daily_records=2)
     async with till.running() as vault:
         shop = await open_shop(vault)
@@ -191,16 +189,10 @@ async def test_old_days_are_swept_and_today_stays(till: House) -> None:
         crm = await at_till(vault)
         await reads(crm, ids)
         till.clock.set(datetime(2026, 6, 30, 10, tzinfo=UTC))
-        journal = vault.rooms.reads
-        swept = []
-        while gone := await journal.write(lambda tx: store.sweep(tx, "2026-06-28")):
-            swept.append(gone)
-        assert sum(swept) == 4
         crm = await at_till(vault)
         await reads(crm, ids[:2])
-        assert await journal.write(lambda tx: store.sweep(tx, "2026-06-28")) == 0
-        heads = await journal.read(lambda c: outbox.heads(c, journal.tables))
-        assert heads
+        assert await vault.rooms.quota.sweep_once() == 4  # three records, one count
+        assert await vault.rooms.quota.sweep_once() == 0
 
 
 async def test_the_enrolment_event_names_the_limit(till: House) -> None:
