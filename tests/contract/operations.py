@@ -272,8 +272,7 @@ def _vault_rows() -> dict[str, Row]:
                 "group_by": "at.month",
                 "period": "2026",
             },
-            foreign=(422,),
-            why="counts the caller's own records, whose catalogue has no such class",
+            **_OWN,
         ),
         "vault.resolve_aliases": Row(
             TILL,
