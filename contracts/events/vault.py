@@ -11,6 +11,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from contracts.events.enrolment import ENROLMENT_EVENTS
 from contracts.events.payload import (
     MAX_ITEMS,
     Acted,
@@ -25,57 +26,6 @@ from contracts.events.payload import (
 Count = Annotated[int, Field(ge=0)]
 Aliases = Annotated[list[Alias], Field(max_length=MAX_ITEMS)]
 Counts = dict[str, dict[str, dict[str, int]]]  # class -> outcome -> reason -> folios
-
-
-class PartyEnrolled(Payload):
-    """A party was created on the vault's host."""
-
-    TYPE: ClassVar[str] = "org.keyturn.party.enrolled.v1"
-    party: PartyId
-    region: str
-    timezone: str
-
-
-class ClientEnrolled(Payload):
-    """A client (a system of a party) was enrolled on the vault's host."""
-
-    TYPE: ClassVar[str] = "org.keyturn.client.enrolled.v1"
-    client: str
-    scopes: list[str]
-    purposes: list[str]
-    default_purpose: str | None = None
-    daily_records: int | None = None
-
-
-class ClientRenewed(Payload):
-    """A client's secret was drawn anew on the host; the old one opens nothing."""
-
-    TYPE: ClassVar[str] = "org.keyturn.client.renewed.v1"
-    client: str
-
-
-class ClientRevoked(Acted):
-    """A client was revoked: its secret opens nothing any more."""
-
-    TYPE: ClassVar[str] = "org.keyturn.client.revoked.v1"
-
-
-class OfficerEnrolled(Payload):
-    """A key of an officer was enrolled; `key_id` is hex SHA-256 of the public key."""
-
-    TYPE: ClassVar[str] = "org.keyturn.officer.enrolled.v1"
-    officer: Alias
-    key_id: str
-    role: str
-    use: Literal["sign", "login"]
-    enrolled_by: str
-
-
-class OfficerRevoked(Acted):
-    """A key of an officer was revoked."""
-
-    TYPE: ClassVar[str] = "org.keyturn.officer.revoked.v1"
-    key_id: str
 
 
 class ClassCatalogued(Acted):
@@ -376,11 +326,7 @@ class ScopeReleased(Handed):
 
 
 VAULT_EVENTS: tuple[type[Payload], ...] = (
-    PartyEnrolled,
-    ClientEnrolled,
-    ClientRevoked,
-    OfficerEnrolled,
-    OfficerRevoked,
+    *ENROLMENT_EVENTS,
     ClassCatalogued,
     FieldCatalogued,
     KeyCreated,

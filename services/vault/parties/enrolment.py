@@ -15,7 +15,7 @@ from typing import Final, TypeVar
 
 import phonenumbers
 
-from contracts.events.vault import (
+from contracts.events.enrolment import (
     ClientEnrolled,
     ClientRenewed,
     ClientRevoked,
