@@ -47,12 +47,14 @@ class Scope(StrEnum):
     OFFICERS_READ = "officers:read"
     OFFICERS_WRITE = "officers:write"
     OUTBOX_READ = "outbox:read"
+    RECORDS_AGGREGATE = "records:aggregate"
     RECORDS_APPEND = "records:append"
     RECORDS_CREATE = "records:create"
     RECORDS_ERASE = "records:erase"
     RECORDS_LIST = "records:list"
     RECORDS_LOOKUP = "records:lookup"
     RECORDS_PATCH = "records:patch"
+    RECORDS_PSEUDONYM = "records:pseudonym"
     RECORDS_READ = "records:read"
     RETENTION_WRITE = "retention:write"
     REVOCATIONS_READ = "revocations:read"
@@ -92,12 +94,14 @@ MEANINGS: Mapping[Scope, str] = MappingProxyType(
         Scope.OFFICERS_READ: "See the own party's officers; reviewers, every party's.",
         Scope.OFFICERS_WRITE: "Enrol by signature and revoke keys of own officers.",
         Scope.OUTBOX_READ: "Read a source's outbox and heads (audit only).",
+        Scope.RECORDS_AGGREGATE: "Count and add up own records in large groups.",
         Scope.RECORDS_APPEND: "Append entries to own records.",
         Scope.RECORDS_CREATE: "Create own records.",
         Scope.RECORDS_ERASE: "Erase an own record.",
         Scope.RECORDS_LIST: "List own records page by page.",
         Scope.RECORDS_LOOKUP: "Find an own record by an identifier.",
         Scope.RECORDS_PATCH: "Change own records.",
+        Scope.RECORDS_PSEUDONYM: "Read an own record in the view `pseudonym` alone.",
         Scope.RECORDS_READ: "Read an own record for a purpose.",
         Scope.RETENTION_WRITE: "Set retention of own classes and folios.",
         Scope.REVOCATIONS_READ: "Learn whose tokens were revoked (services only).",

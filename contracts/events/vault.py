@@ -12,6 +12,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from contracts.events.collisions import COLLISION_EVENTS
+from contracts.events.enrolment import ENROLMENT_EVENTS
 from contracts.events.payload import (
     MAX_ITEMS,
     Acted,
@@ -26,64 +27,6 @@ from contracts.events.payload import (
 Count = Annotated[int, Field(ge=0)]
 Aliases = Annotated[list[Alias], Field(max_length=MAX_ITEMS)]
 Counts = dict[str, dict[str, dict[str, int]]]  # class -> outcome -> reason -> folios
-
-
-class PartyEnrolled(Payload):
-    """A party was created on the vault's host."""
-
-    TYPE: ClassVar[str] = "org.keyturn.party.enrolled.v1"
-    party: PartyId
-    region: str
-    timezone: str
-
-
-class PartyNetworksSet(Payload):
-    """A party's allow-list was set on the vault's host, in CIDR notation."""
-
-    TYPE: ClassVar[str] = "org.keyturn.party.networks_set.v1"
-    party: PartyId
-    networks: list[str]
-
-
-class ClientEnrolled(Payload):
-    """A client (a system of a party) was enrolled on the vault's host."""
-
-    TYPE: ClassVar[str] = "org.keyturn.client.enrolled.v1"
-    client: str
-    scopes: list[str]
-    purposes: list[str]
-    default_purpose: str | None = None
-
-
-class ClientRenewed(Payload):
-    """A client's secret was drawn anew on the host; the old one opens nothing."""
-
-    TYPE: ClassVar[str] = "org.keyturn.client.renewed.v1"
-    client: str
-
-
-class ClientRevoked(Acted):
-    """A client was revoked: its secret opens nothing any more."""
-
-    TYPE: ClassVar[str] = "org.keyturn.client.revoked.v1"
-
-
-class OfficerEnrolled(Payload):
-    """A key of an officer was enrolled; `key_id` is hex SHA-256 of the public key."""
-
-    TYPE: ClassVar[str] = "org.keyturn.officer.enrolled.v1"
-    officer: Alias
-    key_id: str
-    role: str
-    use: Literal["sign", "login"]
-    enrolled_by: str
-
-
-class OfficerRevoked(Acted):
-    """A key of an officer was revoked."""
-
-    TYPE: ClassVar[str] = "org.keyturn.officer.revoked.v1"
-    key_id: str
 
 
 class ClassCatalogued(Acted):
@@ -175,8 +118,8 @@ class RecordRead(Acted):
     """A record is about to be disclosed; committed before its first byte leaves.
 
     Attributes:
-        view: `full`, `masked`, `history`, or `unchanged`: a write sent what the record
-            holds already, and its sender learns that.
+        view: `full`, `masked`, `pseudonym`, `history`, or `unchanged`: a write sent
+            what the record holds already, and its sender learns that.
     """
 
     TYPE: ClassVar[str] = "org.keyturn.record.read.v1"
@@ -206,6 +149,26 @@ class RecordsListed(Acted):
     CLASSIFICATION: ClassVar[str] = "restricted"
     purpose: Code
     records: Aliases
+    policy: str
+
+
+class RecordsAggregated(Acted):
+    """Numbers of groups were disclosed, and nothing of a person: it names no record.
+
+    Attributes:
+        fields: What was added up and what made the groups.
+        period: A year or month of entries, or all.
+        touched: How many records were opened for it.
+    """
+
+    TYPE: ClassVar[str] = "org.keyturn.records.aggregated.v1"
+    CLASSIFICATION: ClassVar[str] = "restricted"
+    purpose: Code
+    class_: Code = Field(alias="class")
+    measure: Code
+    fields: list[str]
+    period: str | None = None
+    touched: Count
     policy: str
 
 
@@ -364,11 +327,7 @@ class ScopeReleased(Handed):
 
 
 VAULT_EVENTS: tuple[type[Payload], ...] = (
-    PartyEnrolled,
-    ClientEnrolled,
-    ClientRevoked,
-    OfficerEnrolled,
-    OfficerRevoked,
+    *ENROLMENT_EVENTS,
     ClassCatalogued,
     FieldCatalogued,
     KeyCreated,
@@ -380,6 +339,7 @@ VAULT_EVENTS: tuple[type[Payload], ...] = (
     RecordRead,
     RecordsLookedUp,
     RecordsListed,
+    RecordsAggregated,
     AliasesResolved,
     AccessDenied,
     ConsentRecorded,

@@ -93,8 +93,9 @@ QUOTA_EXCEEDED = Problem(
     "quota-exceeded",
     429,
     "Quota exceeded",
-    "This client has used up its quota for now.",
-    "Wait as long as `Retry-After` says.",
+    "The answer would show the caller more distinct records today than it may see; "
+    "nothing of it was disclosed.",
+    "Wait as long as `Retry-After` says; records seen today can still be read.",
 )
 AUDIT_UNAVAILABLE = Problem(
     "audit-unavailable",

@@ -12,7 +12,7 @@ from fastapi.routing import iter_route_contexts
 from contracts import problems
 from contracts.problems import Problem
 from services.chassis import declared
-from services.chassis.auth import SCHEME_NAME, TOKEN_PATH
+from services.chassis.auth import SCHEME_NAME, TOKEN_PATH, Requirement
 from services.chassis.body import MERGE_PATCH, StrictRoute
 from services.chassis.settings import ServiceSettings
 
@@ -108,6 +108,7 @@ def _document_operation(operation: dict[str, Any], route: StrictRoute) -> None:
             stated = operation.setdefault("parameters", [])
             stated.extend(dict(parameter) for parameter in call.parameters)
     if operation.get("security"):
+        _document_alternatives(operation, calls)
         listed += _GUARDED
         operation["security"].append({PASTED_TOKEN: []})
     if "requestBody" in operation:
@@ -121,6 +122,15 @@ def _document_operation(operation: dict[str, Any], route: StrictRoute) -> None:
     if any(parameter["name"] == "limit" for parameter in parameters):
         listed.append(problems.LIMIT_OUT_OF_RANGE)
     operation["responses"] = _answers(operation["responses"], listed)
+
+
+def _document_alternatives(operation: dict[str, Any], calls: Sequence[Any]) -> None:
+    """Give each scope that is enough alone an entry: one entry's are all needed."""
+    for call in calls:
+        if isinstance(call, Requirement) and call.one_of:
+            operation["security"] = [
+                {SCHEME_NAME: [scope.value]} for scope in sorted(call.needed)
+            ]
 
 
 def _document_media_types(operation: dict[str, Any], accepted: Sequence[str]) -> None:

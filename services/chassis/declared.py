@@ -80,7 +80,7 @@ _HEADERS: Mapping[int, Sequence[str]] = {
     429: ("Retry-After",),
     503: ("Retry-After",),
 }
-_LOGGED = frozenset({403, 409})
+_LOGGED = frozenset({403, 409, 429})
 
 
 @runtime_checkable

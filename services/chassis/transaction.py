@@ -46,6 +46,7 @@ class LockKind(IntEnum):
     TURN = 2
     RECORD = 3
     INDEX = 4
+    QUOTA = 5
 
 
 @dataclass(frozen=True, order=True, slots=True)

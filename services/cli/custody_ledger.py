@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 from pydantic import ValidationError
 
+from contracts.events.enrolment import OfficerEnrolled, OfficerRevoked
 from contracts.events.envelope import Event
 from contracts.events.payload import Payload
 from contracts.events.transfer import DocumentFiled, HandoverAdvanced
@@ -18,8 +19,6 @@ from contracts.events.vault import (
     CustodyTurned,
     DecisionMade,
     MandateAccepted,
-    OfficerEnrolled,
-    OfficerRevoked,
     PlanLodged,
 )
 

@@ -91,6 +91,7 @@ def _enrol_client(enrolling: Enrolment, parsed: argparse.Namespace) -> dict[str,
             frozenset(parsed.scope),
             frozenset(parsed.purpose),
             parsed.default_purpose,
+            daily_records=parsed.daily_records,
         )
         secret, event = done.secret, str(done.event)
     host.write_client_file(parsed.credentials, parsed.id, secret)
@@ -251,6 +252,13 @@ def _add_client(kinds: Any) -> None:
         type=Purpose,
         metavar="PURPOSE",
         help="that of a request that names none",
+    )
+    client.add_argument(
+        "--daily-records",
+        type=int,
+        metavar="N",
+        help="distinct records a day, without the scope records:list; by default that "
+        "of KEYTURN_VAULT_DAILY_RECORDS",
     )
     client.add_argument(
         "--renew", action="store_true", help="only draw the client's secret anew"

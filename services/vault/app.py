@@ -33,7 +33,7 @@ from services.chassis.telemetry import Metrics
 from services.chassis.transport import http_client
 from services.chassis.upkeep import Upkeep
 from services.chassis.variables import Mode
-from services.vault.access import Access, load_policy
+from services.vault.access import Access, Quota, load_policy
 from services.vault.catalogue import Catalogues
 from services.vault.catalogue.routes import router as catalogue_router
 from services.vault.keys.keyring import Keyring
@@ -45,7 +45,8 @@ from services.vault.parties import Parties
 from services.vault.parties.issuer import TokenIssuer
 from services.vault.parties.revoked import Revoked
 from services.vault.parties.routes import router as parties_router
-from services.vault.records import Reads, Records, Writing
+from services.vault.records import Aggregates, Reads, Records, Writing
+from services.vault.records.aggregate_routes import router as aggregates_router
 from services.vault.records.routes import router as records_router
 from services.vault.schema import IDEMPOTENCY
 from services.vault.settings import VaultSettings
@@ -71,8 +72,10 @@ class Rooms:
     catalogues: Catalogues
     idempotency: IdempotencyStore
     access: Access
+    quota: Quota
     records: Records
     disclosures: Reads
+    aggregates: Aggregates
     mandates: Mandates
 
     def databases(self) -> list[Database]:
@@ -87,6 +90,7 @@ class Rooms:
         """Return the routers of every room; the busiest is asked first."""
         return [
             records_router(self.records, self.disclosures, self.idempotency),
+            aggregates_router(self.aggregates),
             parties_router(self.parties, self.issuer),
             catalogue_router(self.catalogues),
             mandate_router(self.mandates),
@@ -172,7 +176,16 @@ def build_rooms(opening: Opening, clock: Clock, metrics: Metrics) -> Rooms:
         changes, clock=clock, memory_seconds=settings.catalogue_seconds
     )
     idempotency = _idempotency(opening.database_keys["idempotency"])
-    access = Access(parties, changes, reads, load_policy(), metrics)
+    quota = Quota(reads, parties, clock)
+    access = Access(
+        parties,
+        changes,
+        reads,
+        load_policy(),
+        metrics,
+        quota=quota,
+        daily_records=settings.daily_records,
+    )
     writing = Writing(
         changes,
         keyring,
@@ -192,8 +205,12 @@ def build_rooms(opening: Opening, clock: Clock, metrics: Metrics) -> Rooms:
         catalogues=catalogues,
         idempotency=idempotency,
         access=access,
+        quota=quota,
         records=Records(changes, access, writing),
         disclosures=Reads(changes, keyring, catalogues, access),
+        aggregates=Aggregates(
+            changes, keyring, catalogues, access, smallest=settings.smallest_group
+        ),
         mandates=_mandates(opening, changes, keyring, catalogues, clock),
     )
 
@@ -284,6 +301,7 @@ class _Run:
                 [
                     *self._upkeep(check).work(),
                     self._rooms.mandates.watch(),
+                    self._rooms.quota.sweep(),
                     check.run(stop_process),
                 ]
             )

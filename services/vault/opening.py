@@ -25,6 +25,7 @@ from services.chassis.migrate import Database as Migrated
 from services.chassis.migrate import Line
 from services.chassis.slots import hold_slot
 from services.chassis.variables import Secret
+from services.vault.access import tables as access_tables
 from services.vault.catalogue import tables as catalogue_tables
 from services.vault.custody import tables as custody_tables
 from services.vault.keys import database_keys
@@ -45,6 +46,7 @@ from services.vault.settings import VaultSettings
 
 #: Imported, so that `metadata` knows every room's tables whoever opens the vault.
 ROOMS_WITH_TABLES: Final = (
+    access_tables,
     catalogue_tables,
     custody_tables,
     keys_tables,

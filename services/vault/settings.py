@@ -37,6 +37,10 @@ class VaultSettings(ServiceSettings):
         outbox_keep_seconds: Receipted events stay in the outbox this long.
         catalogue_seconds: Another process's change of a catalogue is seen after
             this long at the latest.
+        daily_records: Distinct records a day, in its party's time zone, that a client
+            without the scope `records:list`, or an officer, may be shown.
+        smallest_group: Groups of fewer distinct records are never shown by an
+            aggregate.
     """
 
     SERVICE: ClassVar[str] = "vault"
@@ -63,6 +67,12 @@ class VaultSettings(ServiceSettings):
     )
     catalogue_seconds: int = field(
         default=2, metadata=read(whole(0, 60), "0-60 seconds")
+    )
+    daily_records: int = field(
+        default=1_000, metadata=read(whole(1, 1_000_000_000), "1-1000000000 records")
+    )
+    smallest_group: int = field(
+        default=5, metadata=read(whole(5, 1_000), "5-1000 records")
     )
 
     def check(self) -> None:

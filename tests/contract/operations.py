@@ -13,8 +13,15 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+from tests.contract.bodies import (
+    CONSENT,
+    ENTRY,
+    NO_ID,
+    OBJECTION,
+    RECORD,
+    STEP,
+)
 from tests.contract.site import OUTSIDER, TILL, Site
-from tests.integration.vault.records.shop import JANE
 
 SERVICES = ("vault", "transfer", "audit")
 PLAN = "application/vnd.keyturn.plan.v1+json"
@@ -119,7 +126,6 @@ class Row:
         return None if body is None else copy.deepcopy(body(site.values))
 
 
-NO_ID = "0192f0c1-2222-7333-8444-555566667777"
 _RECORD = {"path": {"id": "$record"}, "random": {"id": NO_ID}}
 _DEAL = {"path": {"handover": "$custody"}, "random": {"handover": NO_ID}}
 _BATCH = {name: {**ids, "n": "1"} for name, ids in _DEAL.items()}
@@ -138,34 +144,6 @@ _PUBLIC = {"foreign": (200,), "why": "public"}
 _PAGES = ("describe_service", "list_problems", "livez", "readyz")
 _OWN = {"foreign": (200,), "why": OWN_ONLY}
 _WHOLE = {"foreign": (200,), "why": WHOLE_LOG}
-CONSENT = {
-    "kind": "separate",
-    "recipient": "buyer",
-    "classes": ["basic"],
-    "given_at": "2026-01-01T10:00:00Z",
-    "withdrawn_at": "2026-01-02T10:00:00Z",
-    "evidence_sha256": "sha256:" + "ab" * 32,
-}
-OBJECTION = {
-    "recipient": "buyer",
-    "handover": NO_ID,
-    "objected_at": "2026-01-01T10:00:00Z",
-    "withdrawn_at": "2026-01-02T10:00:00Z",
-    "evidence_sha256": "sha256:" + "ab" * 32,
-}
-RECORD = {**JANE, "basis": {"basic": "contract"}, "retention": {"basic": "2030-01-01"}}
-ENTRY = {"entry_id": "o-9", "at": "2026-01-01T10:00:00Z", "product": "Seife"}
-ENVELOPE = {
-    "payload": "e30=",
-    "payloadType": "application/vnd.keyturn.statement.v1+json",
-    "signatures": [{"keyid": "ab" * 32, "sig": "QUJD"}],
-}
-STEP = {
-    "note": "a note",
-    "document": ENVELOPE,
-    "scope": {"classes": ["basic"], "filters": []},
-    "plan": {"retention": {"basic": None}},
-}
 
 
 @cache
@@ -257,6 +235,18 @@ def _vault_rows() -> dict[str, Row]:
             },
             foreign=(422,),
             why="searches the caller's own catalogue, which has no such fields",
+        ),
+        "vault.aggregate_records": Row(
+            TILL,
+            body=lambda v: {"class": "basic", "measure": "count"},
+            fullest=lambda v: {
+                "class": "purchases",
+                "measure": "sum",
+                "field": "amount",
+                "group_by": "at.month",
+                "period": "2026",
+            },
+            **_OWN,
         ),
         "vault.resolve_aliases": Row(
             TILL,

@@ -86,7 +86,9 @@ def test_each_guarded_route_takes_a_pasted_token_too(service: str) -> None:
     ]
     assert guarded
     for ways in guarded:
-        assert [next(iter(way)) for way in ways] == ["keyturn", "token"]
+        names = [next(iter(way)) for way in ways]
+        assert set(names[:-1]) == {"keyturn"}  # more than one are alternatives
+        assert names[-1] == "token"
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from tests.contract.bodies import CONSENT, ENTRY, RECORD
 from tests.contract.corpus import CANARY, DIGITS
-from tests.contract.operations import CONSENT, ENTRY, RECORD, operations
+from tests.contract.operations import operations
 from tests.contract.site import TILL, Site
 from tests.contract.test_hostile_parameters import Refusals
 

@@ -179,7 +179,7 @@ def test_purposes_that_are_none(site: Site, kind: str) -> None:
             row = rows()[operation.name]
             answer = send(site, operation, row.right, headers=headers)
             refusals.check(operation.name, answer, *codes, operation=operation)
-    assert refusals.sent == 10
+    assert refusals.sent == 11
     refusals.settle()
 
 
@@ -193,7 +193,7 @@ def test_a_client_without_default_purpose_must_name_one(site: Site) -> None:
             refusals.check(
                 operation.name, answer, "purpose-missing", operation=operation
             )
-    assert refusals.sent == 10
+    assert refusals.sent == 11
     refusals.settle()
 
 

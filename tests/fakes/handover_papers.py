@@ -27,6 +27,7 @@ from contracts.custody.signing import (
     approval_bytes,
     release_bytes,
 )
+from contracts.events.enrolment import OfficerEnrolled, OfficerRevoked
 from contracts.events.envelope import canonical_json
 from contracts.events.payload import Payload
 from contracts.events.transfer import DocumentFiled, HandoverAdvanced
@@ -34,8 +35,6 @@ from contracts.events.vault import (
     CustodyTurned,
     DecisionMade,
     MandateAccepted,
-    OfficerEnrolled,
-    OfficerRevoked,
     PlanLodged,
 )
 from tests.fakes.evidence import Lane

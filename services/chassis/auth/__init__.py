@@ -11,10 +11,12 @@ from services.chassis.auth.guards import (
     TOKEN_PATH,
     Requirement,
     bearer_token,
+    need,
     origin_of,
     public,
     public_routes,
     require,
+    require_any,
     unguarded_routes,
 )
 from services.chassis.auth.origin import ANYWHERE, Bounds, Origin
@@ -53,11 +55,13 @@ __all__ = [
     "TokenVerifier",
     "access_claims",
     "bearer_token",
+    "need",
     "origin_of",
     "public",
     "public_routes",
     "remote_revocations",
     "require",
+    "require_any",
     "sign_access_token",
     "unguarded_routes",
 ]

@@ -34,11 +34,13 @@ _FLOWS = OAuthFlows(
 class Requirement(OAuth2):
     """Dependency that lets a request in only with a token of all these scopes.
 
+    With `one_of`, any one of them is enough.
+
     It is the security scheme of the OpenAPI document itself, which spares each request
     a nested dependency.
     """
 
-    def __init__(self, *needed: Scope) -> None:
+    def __init__(self, *needed: Scope, one_of: bool = False) -> None:
         super().__init__(
             scheme_name=SCHEME_NAME,
             description="Access token of the vault, or of a configured OIDC issuer.",
@@ -46,6 +48,7 @@ class Requirement(OAuth2):
             auto_error=False,
         )
         self.needed = frozenset(needed)
+        self.one_of = one_of
 
     async def before_body(self, request: Request) -> None:
         """Refuse before a byte of the body is read (`body.BeforeBody`)."""
@@ -70,11 +73,8 @@ class Requirement(OAuth2):
             token = bearer_token(request)
             principal = await verifier.verify(token, origin_of(request))
             state["principal"] = principal
-        missing = self.needed - principal.scopes
-        if missing:
-            raise Refusal(
-                problems.SCOPE_MISSING, extra={"required_scopes": sorted(missing)}
-            )
+        if not (self.one_of and self.needed & principal.scopes):
+            need(principal, *self.needed)
         return principal
 
 
@@ -95,6 +95,28 @@ def bearer_token(request: Request) -> str:
     if kind.lower() != "bearer" or not token.strip():
         raise Refusal(problems.AUTHENTICATION_REQUIRED)
     return token.strip()
+
+
+def need(principal: Principal, *scopes: Scope) -> None:
+    """Let only a token of all these scopes go on.
+
+    Raises:
+        Refusal: `scope-missing`, naming those that it lacks.
+    """
+    missing = frozenset(scopes) - principal.scopes
+    if missing:
+        raise Refusal(
+            problems.SCOPE_MISSING, extra={"required_scopes": sorted(missing)}
+        )
+
+
+def require_any(*scopes: Scope) -> Any:
+    """Guard a route: a valid token with at least one of `scopes`.
+
+    The route asks `need` for what only some of them open.
+    """
+    needed = [scope.value for scope in scopes]
+    return Security(Requirement(*scopes, one_of=True), scopes=needed)
 
 
 def require(*needed: Scope) -> Any:

@@ -7,6 +7,7 @@ from services.vault.access.errors import (
     PurposeMissing,
     PurposeNotGiven,
     PurposeUnknown,
+    QuotaSpent,
 )
 from services.vault.access.operations import Access, Caller, in_pages
 from services.vault.access.policy import (
@@ -20,7 +21,8 @@ from services.vault.access.policy import (
     Role,
 )
 from services.vault.access.policy_file import load_policy
-from services.vault.access.views import View, show_fields
+from services.vault.access.quota import Quota
+from services.vault.access.views import View, show_fields, show_pseudonymous
 
 __all__ = [
     "Access",
@@ -37,9 +39,12 @@ __all__ = [
     "PurposeMissing",
     "PurposeNotGiven",
     "PurposeUnknown",
+    "Quota",
+    "QuotaSpent",
     "Role",
     "View",
     "in_pages",
     "load_policy",
     "show_fields",
+    "show_pseudonymous",
 ]

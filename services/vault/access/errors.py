@@ -55,6 +55,22 @@ class AccessRefused(VaultError):  # noqa: N818
         self.extra = {"reason": reason, "audit_event": str(event)}
 
 
+class QuotaSpent(VaultError):  # noqa: N818
+    """The caller would be shown more distinct records today than it may be.
+
+    Attributes:
+        retry_after: Seconds until the next day of its party.
+    """
+
+    problem = problems.QUOTA_EXCEEDED
+
+    def __init__(self, retry_after: int, event: EventRef | None = None) -> None:
+        """Remember when it may ask again, and where the denial stands in the log."""
+        super().__init__("The day's quota of distinct records is used up.")
+        self.retry_after = retry_after
+        self.extra = {} if event is None else {"audit_event": str(event)}
+
+
 class AuditUnavailable(VaultError):  # noqa: N818
     """The access cannot be made durable in the journal: nothing is disclosed."""
 

@@ -14,6 +14,7 @@ from typing import Final, NoReturn, Protocol, TypeVar
 from contracts.events import vault as vault_events
 from contracts.events.payload import MAX_ITEMS, EventDraft
 from contracts.purposes import Purpose
+from contracts.scopes import Scope
 from services.chassis.auth import Principal, PrincipalKind
 from services.chassis.database import DatabaseError
 from services.chassis.journal import Journal
@@ -26,6 +27,7 @@ from services.vault.access.errors import (
     PurposeMissing,
     PurposeNotGiven,
     PurposeUnknown,
+    QuotaSpent,
     Unsettled,
 )
 from services.vault.access.policy import (
@@ -38,6 +40,7 @@ from services.vault.access.policy import (
     Policy,
     Role,
 )
+from services.vault.access.quota import Quota
 from services.vault.parties import Parties
 
 MAX_ROUNDS: Final = 5  # how often a read decides again because its party's rules moved
@@ -63,12 +66,16 @@ class Caller:
     Attributes:
         alias: The caller's name in events.
         purpose: None for what needs no purpose: filing a consent or an objection.
+        action: What for; None as for `purpose`.
+        limit: Distinct records a day that it may be shown; None for any number.
     """
 
     principal: Principal
     alias: str
     role: Role
     purpose: Purpose | None
+    action: Action | None = None
+    limit: int | None = None
 
     @property
     def party(self) -> str:
@@ -104,12 +111,17 @@ class Access:
         reads: Journal,
         policy: Policy,
         metrics: Metrics,
+        *,
+        quota: Quota,
+        daily_records: int,
     ) -> None:
         self._parties = parties
         self._changes = changes
         self._reads = reads
         self._policy = policy
         self.metrics = metrics
+        self._quota = quota
+        self._daily_records = daily_records
 
     @property
     def policy_version(self) -> str:
@@ -146,7 +158,16 @@ class Access:
             raise PurposeUnknown from None
         if wanted is None:
             raise PurposeMissing
-        caller = Caller(principal, caller.alias, caller.role, wanted)
+        limit = terms.daily_records or self._daily_records
+        caller = Caller(
+            principal,
+            caller.alias,
+            caller.role,
+            wanted,
+            action,
+            # Who may list them all needs no bound on how many it reads.
+            None if Scope.RECORDS_LIST in principal.scopes else limit,
+        )
         if wanted not in terms.purposes:
             reason = PurposeNotGiven.problem.code
             alias = None if record is None else await self._alias(caller, record)
@@ -257,12 +278,13 @@ class Access:
 
         Raises:
             AuditUnavailable: The journal does not commit; nothing is disclosed.
+            QuotaSpent: It would be too many distinct records today; logged.
             Unsettled: What may be disclosed changed at each of `MAX_ROUNDS` attempts.
         """
         gathered = await gather()
         for _round in range(MAX_ROUNDS):
             drafts = events(gathered)
-            event = await self.append(drafts)
+            event = await self._disclose(caller, drafts)
             if await self._parties.epoch(caller.party) == gathered.epoch:
                 return gathered, event
             gathered = await gather()
@@ -280,6 +302,19 @@ class Access:
             return await self._reads.append(*drafts)
         except DatabaseError as exc:
             raise AuditUnavailable from exc
+
+    async def _disclose(self, caller: Caller, drafts: Sequence[EventDraft]) -> EventRef:
+        """Append a disclosure's events and count its records, or log the denial."""
+        try:
+            return await self._quota.append(
+                caller.party, caller.alias, caller.limit, drafts
+            )
+        except DatabaseError as exc:
+            raise AuditUnavailable from exc
+        except QuotaSpent as spent:
+            action = caller.action or Action.READ
+            event = await self.deny(caller, action, spent.problem.code)
+            raise QuotaSpent(spent.retry_after, event) from None
 
     async def _alias(self, caller: Caller, record: str) -> str | None:
         """Return the alias of a record; None if absent, foreign or pending."""

@@ -25,7 +25,8 @@ CACHED_DECISIONS: Final = 4_096
 SCHEMA: Final = """\
 entity Role;
 entity Class;
-action read, create, patch, append, lookup, list, resolve, history, erase appliesTo {
+action read, pseudonym, aggregate, create, patch, append, lookup, list, resolve,
+    history, erase appliesTo {
   principal: [Role],
   resource: [Class],
   context: {
@@ -61,6 +62,8 @@ class Action(StrEnum):
     """What is to be done with records of one class."""
 
     READ = "read"
+    PSEUDONYM = "pseudonym"
+    AGGREGATE = "aggregate"
     CREATE = "create"
     PATCH = "patch"
     APPEND = "append"

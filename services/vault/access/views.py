@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Show a field in full or masked, by the mask the catalogue gives it. Pure.
+"""Show a field in full, masked or under a pseudonym, as the catalogue says. Pure.
 
 A mask never fails: what does not look like its kind, and every kind that is unknown
 here, is hidden whole. The number of stars is fixed, so that it tells no length.
@@ -10,9 +10,12 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, assert_never
 
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
+
+from services.vault.catalogue import Pseudonymised
+from services.vault.keys.pseudonyms import pseudonym
 
 Scalar: TypeAlias = str | int | float | bool | None
 FieldValue: TypeAlias = Scalar | list[str]
@@ -27,6 +30,7 @@ class View(StrEnum):
 
     FULL = "full"
     MASKED = "masked"
+    PSEUDONYM = "pseudonym"
 
 
 def show_fields(
@@ -39,6 +43,42 @@ def show_fields(
     if view is View.FULL:
         return dict(fields)
     return {name: mask(masks.get(name, ""), value) for name, value in fields.items()}
+
+
+def show_pseudonymous(
+    fields: Mapping[str, FieldValue],
+    rules: Mapping[str, Pseudonymised],
+    masks: Mapping[str, str],
+    key: bytes,
+) -> dict[str, FieldValue]:
+    """Return `fields` without what names a person; one without a rule is left out.
+
+    Args:
+        fields: Name → value.
+        rules: What becomes of each.
+        masks: The mask of each that is shown.
+        key: Of the pseudonyms.
+    """
+    shown: dict[str, FieldValue] = {}
+    for name, value in fields.items():
+        match rules.get(name, Pseudonymised.LEFT_OUT):
+            case Pseudonymised.SHOWN:
+                shown[name] = mask(masks.get(name, ""), value)
+            case Pseudonymised.YEAR:
+                shown[name] = mask("date", value)
+            case Pseudonymised.PSEUDONYM:
+                shown[name] = _renamed(key, name, value)
+            case Pseudonymised.LEFT_OUT:
+                pass
+            case rule:
+                assert_never(rule)
+    return shown
+
+
+def _renamed(key: bytes, name: str, value: FieldValue) -> FieldValue:
+    if isinstance(value, list):
+        return [pseudonym(key, name, item) for item in value]
+    return None if value is None else pseudonym(key, name, str(value))
 
 
 def mask(kind: str, value: FieldValue) -> FieldValue:

@@ -14,7 +14,7 @@ from services.vault.catalogue.catalogue import (
     unknown_member,
 )
 from services.vault.catalogue.errors import DocumentRefused
-from services.vault.catalogue.kinds import FieldValue, Kind, Mask
+from services.vault.catalogue.kinds import FieldValue, Kind, Mask, Pseudonymised
 from services.vault.catalogue.operations import Catalogues
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "IndexTerm",
     "Kind",
     "Mask",
+    "Pseudonymised",
     "listed",
     "unknown_member",
 ]

@@ -17,7 +17,14 @@ from typing import Any, Final
 from contracts.problems import Fault
 from services.chassis.clock import parse_rfc3339
 from services.vault.catalogue.errors import DocumentRefused, FieldUnknown, PhoneRefused
-from services.vault.catalogue.kinds import FieldValue, Kind, fault_of
+from services.vault.catalogue.kinds import (
+    PSEUDONYMISED,
+    FieldValue,
+    Kind,
+    Mask,
+    Pseudonymised,
+    fault_of,
+)
 from services.vault.errors import FieldUnparsable, PhoneUnparsable
 from services.vault.keys.normalise import normalise
 
@@ -128,6 +135,18 @@ class Catalogue:
     def masks(self, class_: str) -> dict[str, str]:
         """Return field name → mask of a class."""
         return {field.name: field.mask for field in self.fields_of(class_)}
+
+    def pseudonymised(self, class_: str) -> dict[str, Pseudonymised]:
+        """Return field name → what becomes of it in the pseudonym view.
+
+        A delicate field is left out whoever asks, and one whose mask hides it.
+        """
+        return {
+            field.name: Pseudonymised.LEFT_OUT
+            if field.grade is not Grade.GENERAL or field.mask == Mask.HIDE
+            else PSEUDONYMISED[field.kind]
+            for field in self.fields_of(class_)
+        }
 
     def grades(self, class_: str) -> frozenset[Grade]:
         """Return every grade that a class has; `general` where it has no field."""

@@ -62,6 +62,35 @@ class Mask(StrEnum):
     FLAG = "flag"
 
 
+class Pseudonymised(StrEnum):
+    """What becomes of a field in the pseudonym view."""
+
+    SHOWN = "shown"  # as the masked view shows it
+    YEAR = "year"  # a date's year alone
+    PSEUDONYM = "pseudonym"
+    LEFT_OUT = "left_out"
+
+
+#: Names and free texts are left out: a pseudonym would tell how often each comes, and
+#: a text may name anybody.
+PSEUDONYMISED: Final[Mapping[Kind, Pseudonymised]] = MappingProxyType(
+    {
+        Kind.NAME: Pseudonymised.LEFT_OUT,
+        Kind.EMAIL: Pseudonymised.PSEUDONYM,
+        Kind.PHONE: Pseudonymised.PSEUDONYM,
+        Kind.ADDRESS: Pseudonymised.LEFT_OUT,
+        Kind.TEXT: Pseudonymised.LEFT_OUT,
+        Kind.DATE: Pseudonymised.YEAR,
+        Kind.AMOUNT: Pseudonymised.SHOWN,
+        Kind.NUMBER: Pseudonymised.SHOWN,
+        Kind.INTEGER: Pseudonymised.SHOWN,
+        Kind.BOOLEAN: Pseudonymised.SHOWN,
+        Kind.CODE: Pseudonymised.SHOWN,
+        Kind.ID: Pseudonymised.PSEUDONYM,
+        Kind.ID_NUMBER: Pseudonymised.PSEUDONYM,
+    }
+)
+
 #: Kinds that may be indexed: values of the others are few, and would show themselves
 #: by how often they come.
 SEARCHABLE: Final = frozenset(

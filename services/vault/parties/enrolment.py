@@ -15,7 +15,7 @@ from typing import Final, TypeVar
 
 import phonenumbers
 
-from contracts.events.vault import (
+from contracts.events.enrolment import (
     ClientEnrolled,
     ClientRenewed,
     ClientRevoked,
@@ -48,6 +48,8 @@ from services.vault.parties.roles import INSTALLATION_ONLY
 
 HOST: Final = "host"
 """The slot of enrolments, and who enrolled."""
+
+MAX_DAILY_RECORDS: Final = 1_000_000_000
 
 T = TypeVar("T")
 _ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
@@ -151,6 +153,7 @@ class Enrolment:
         default_purpose: Purpose | None = None,
         *,
         secret: str | None = None,
+        daily_records: int | None = None,
     ) -> EnrolledClient:
         """Enrol a client.
 
@@ -161,6 +164,8 @@ class Enrolment:
             purposes: For which purposes it may read.
             default_purpose: Taken where a request names none.
             secret: One of `draw_secret`; None draws it here.
+            daily_records: Distinct records a day that it may be shown; None for the
+                installation's default.
 
         Raises:
             EnrolmentRefused: The id is taken (revoked clients keep theirs), the party
@@ -177,10 +182,21 @@ class Enrolment:
             default_purpose is None or default_purpose in purposes,
             "the default purpose must be one of the purposes",
         )
+        _require(
+            daily_records is None or 1 <= daily_records <= MAX_DAILY_RECORDS,
+            f"the daily records must be 1-{MAX_DAILY_RECORDS}",
+        )
         secret = secret or self.draw_secret()
         hashed = secret_hash(self._secrets_key, secret)
         new = Client(
-            id_, party, hashed, scopes, purposes, default_purpose, revoked=False
+            id_,
+            party,
+            hashed,
+            scopes,
+            purposes,
+            default_purpose,
+            revoked=False,
+            daily_records=daily_records,
         )
 
         def enrol(tx: Tx) -> EventRef:
@@ -196,6 +212,7 @@ class Enrolment:
                 scopes=sorted(scope.value for scope in scopes),
                 purposes=sorted(purpose.value for purpose in purposes),
                 default_purpose=default_purpose and default_purpose.value,
+                daily_records=daily_records,
             )
             return outbox.append(tx, event.draft(party))
 

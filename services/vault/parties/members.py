@@ -37,6 +37,7 @@ class Client:
     Attributes:
         secret_hash: Keyed hash of its secret; see `client_secrets`.
         default_purpose: Taken where a request names none.
+        daily_records: Distinct records a day; None for the installation's default.
     """
 
     id: str
@@ -46,6 +47,7 @@ class Client:
     purposes: frozenset[Purpose]
     default_purpose: Purpose | None
     revoked: bool
+    daily_records: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +78,15 @@ class EnrolledKey:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """For which purposes a caller may read at all; policy narrows it further."""
+    """For which purposes a caller may read at all; policy narrows it further.
+
+    Attributes:
+        daily_records: Distinct records a day; None for the installation's default.
+    """
 
     purposes: frozenset[Purpose]
     default_purpose: Purpose | None
+    daily_records: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

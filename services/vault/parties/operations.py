@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from contracts.events.vault import OfficerRevoked
+from contracts.events.enrolment import OfficerRevoked
 from contracts.officers import OfficerRole
 from contracts.scopes import Scope
 from services.chassis import outbox

@@ -122,6 +122,7 @@ def find_client(connection: Connection, id_: str) -> Client | None:
             client.c.scopes,
             client.c.purposes,
             client.c.default_purpose,
+            client.c.daily_records,
             client.c.revoked_at,
         ).where(client.c.id == id_)
     ).first()
@@ -136,6 +137,7 @@ def find_client(connection: Connection, id_: str) -> Client | None:
         purposes=frozenset(Purpose(name) for name in json.loads(row.purposes)),
         default_purpose=row.default_purpose and Purpose(row.default_purpose),
         revoked=row.revoked_at is not None,
+        daily_records=row.daily_records,
     )
 
 
@@ -156,6 +158,7 @@ def insert_client(tx: Tx, new: Client) -> None:
             scopes=_names(new.scopes),
             purposes=_names(new.purposes),
             default_purpose=new.default_purpose,
+            daily_records=new.daily_records,
             created_at=milliseconds(tx.now),
             revoked_at=None,
         )
@@ -327,7 +330,7 @@ def terms_of(connection: Connection, principal: Principal) -> Terms:
     found = find_client(connection, principal.id)
     if found is None or found.revoked or found.party != party_id:
         raise ClientRevoked
-    return Terms(found.purposes, found.default_purpose)
+    return Terms(found.purposes, found.default_purpose, found.daily_records)
 
 
 def revocations(connection: Connection, since: int) -> list[Revocation]:

@@ -39,6 +39,7 @@ client = Table(
     Column("scopes", Text, nullable=False),
     Column("purposes", Text, nullable=False),
     Column("default_purpose", String(64)),
+    Column("daily_records", BigInteger),
     Column("created_at", BigInteger, nullable=False),
     Column("revoked_at", BigInteger),
 )

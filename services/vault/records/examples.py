@@ -45,6 +45,13 @@ LOOKUP: Final[dict[str, Any]] = {
         {"field": "external_id", "value": "C-2"},
     ]
 }
+AGGREGATE: Final[dict[str, Any]] = {
+    "class": "orders",
+    "measure": "sum",
+    "field": "total",
+    "group_by": "at.month",
+    "period": "2026",
+}
 RESOLVE: Final[dict[str, Any]] = {"records": [_ID]}
 
 

@@ -32,7 +32,7 @@ from services.vault.errors import FieldUnparsable
 from services.vault.keys.blind_index import index_value
 from services.vault.keys.keyring import Keyring, KeyVersion, PartyKeys
 from services.vault.parties import epoch
-from services.vault.records import gathering, reading
+from services.vault.records import gathering, pseudonymous, reading
 from services.vault.records.cursor import open_cursor, seal_cursor
 from services.vault.records.errors import ClassUnknown, RecordNotFound
 from services.vault.records.gathering import Resolved
@@ -97,15 +97,15 @@ class Reads:
             AuditUnavailable: The event is not durable: nothing was opened.
             SealBroken, KeyGone: A row was altered or moved; its key was destroyed.
         """
-        caller = await self._access.caller(principal, purpose, Action.READ, id_)
+        action = Action.PSEUDONYM if view is View.PSEUDONYM else Action.READ
+        caller = await self._access.caller(principal, purpose, action, id_)
         catalogue = await self._catalogues.of(caller.party)
         _require_known(catalogue, classes)
 
-        async def gather() -> Shown:
-            return await self._judged(caller, id_, classes, catalogue, Action.READ)
-
         shown, event = await self._access.traced(
-            caller, gather, lambda s: [self._read_event(caller, s, view.value)]
+            caller,
+            lambda: self._judged(caller, id_, classes, catalogue, action),
+            lambda s: [self._read_event(caller, s, view.value)],
         )
         return await self._open(caller, shown, event, view, catalogue)
 
@@ -119,12 +119,10 @@ class Reads:
         """
         caller = await self._access.caller(principal, purpose, Action.HISTORY, id_)
         catalogue = await self._catalogues.of(caller.party)
-
-        async def gather() -> Shown:
-            return await self._judged(caller, id_, None, catalogue, Action.HISTORY)
-
         shown, event = await self._access.traced(
-            caller, gather, lambda s: [self._read_event(caller, s, HISTORY)]
+            caller,
+            lambda: self._judged(caller, id_, None, catalogue, Action.HISTORY),
+            lambda s: [self._read_event(caller, s, HISTORY)],
         )
         rows = await self._changes.read(lambda c: custody.history(c, caller.party, id_))
         return [row for row in rows if row.class_ in shown.classes], event
@@ -280,6 +278,10 @@ class Reads:
         keys = await self._keyring.of(caller.party)
         opened = [(folio, open_held(keys, folio)) for folio in shown.folios]
         record = shown.held.record
+        if view is View.PSEUDONYM:
+            keys = await self._keyring.of(caller.party, creating=[IDENTITY])
+            content = pseudonymous.build(shown, opened, catalogue, keys, caller.why())
+            return Disclosed(record.id, record.etag, event, view, content)
         tags = sorted({tag for folio in shown.folios for tag in folio.tags})
         content = {
             "id": record.id,

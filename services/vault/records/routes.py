@@ -10,7 +10,7 @@ from contracts import problems
 from contracts.problems import Problem
 from contracts.purposes import GIVEN
 from contracts.scopes import Scope
-from services.chassis.auth import Principal, require
+from services.chassis.auth import Principal, need, require, require_any
 from services.chassis.body import Cursor, Limit, StrictRouter, Text
 from services.chassis.declared import Answers, answered, openapi_responses
 from services.chassis.idempotency import IdempotencyStore, OptionalKey
@@ -81,6 +81,7 @@ _ACCESS = (
     problems.PURPOSE_UNKNOWN,
     problems.DENIED,
     problems.PURPOSE_NOT_GIVEN,
+    problems.QUOTA_EXCEEDED,
     problems.AUDIT_UNAVAILABLE,
 )
 _CONTENT = (
@@ -95,7 +96,8 @@ _VERSIONED: Answers = {200: answered("ETag", "Audit-Event")}
 _ONCE = ("ETag", "Audit-Event", "Idempotency-Replayed")
 
 
-def _refusals(*listed: Problem) -> Answers:
+def refusals(*listed: Problem) -> Answers:
+    """Return the documented refusals of an access, and those `listed`."""
     return openapi_responses(*_ACCESS, *listed, logged=True)
 
 
@@ -121,7 +123,7 @@ def _add_writes(
         responses={
             200: {"model": WrittenOut, **answered(*_ONCE, "Location")},
             201: answered(*_ONCE, "Location"),
-            **_refusals(*_CONTENT, problems.ALREADY_EXISTS),
+            **refusals(*_CONTENT, problems.ALREADY_EXISTS),
         },
         summary="Create a record, or change the one with the same external id",
         description="Every field must be in the party's catalogue. The same "
@@ -150,7 +152,7 @@ def _add_writes(
     @api.post(
         "/v1/records:batch",
         status_code=207,
-        responses=_refusals(),
+        responses=refusals(),
         summary="Create or change up to 100 records; a result for each",
         description="The answer is 207 with a status for each item, in order. "
         "`all_or_none` keeps all of them out when one is refused. Consents and "
@@ -178,7 +180,7 @@ def _add_writes(
     @api.post(
         "/v1/records/{id}/entries",
         response_model=AppendedOut,
-        responses={200: answered(*_ONCE), **_refusals(problems.FIELD_UNKNOWN)},
+        responses={200: answered(*_ONCE), **refusals(problems.FIELD_UNKNOWN)},
         summary="Append entries; a known `entry_id` replaces",
         description="Needs no ETag: appends side by side all get in. While the "
         "volume is frozen by a handover, entries open the next one.",
@@ -204,7 +206,7 @@ def _add_changes(api: StrictRouter, records: Records) -> None:
         "/v1/records/{id}",
         responses={
             **_VERSIONED,
-            **_refusals(*_CONTENT, problems.ETAG_STALE, problems.ETAG_REQUIRED),
+            **refusals(*_CONTENT, problems.ETAG_STALE, problems.ETAG_REQUIRED),
         },
         summary="Change documents and tags by merge patch (RFC 7396)",
         description="`null` removes a field. `If-Match` names the ETag that the "
@@ -230,7 +232,7 @@ def _add_changes(api: StrictRouter, records: Records) -> None:
         "/v1/records/{id}",
         responses={
             **_NAMED,
-            **_refusals(problems.HANDED_OVER, problems.ETAG_STALE),
+            **refusals(problems.HANDED_OVER, problems.ETAG_STALE),
         },
         summary="Erase a record",
         description="The content goes in one transaction; its events stay, under an "
@@ -288,26 +290,31 @@ def _add_changes(api: StrictRouter, records: Records) -> None:
 def _add_reads(api: StrictRouter, reads: Reads) -> None:
     @api.get(
         "/v1/records/{id}",
-        responses={**_VERSIONED, **_refusals(problems.FIELD_UNKNOWN)},
+        responses={**_VERSIONED, **refusals(problems.FIELD_UNKNOWN)},
         summary="Read a record",
         description="The access event is durable before the first byte leaves, and "
-        "`Audit-Event` names it. `view=masked` shows shapes; `classes` narrows the "
-        "answer.",
+        "`Audit-Event` names it. `view=masked` shows shapes, `view=pseudonym` no "
+        "identifier; `classes` narrows the answer. The scope `records:pseudonym` "
+        "opens the view `pseudonym` alone.",
     )
     async def read_record(
         id: Id,  # noqa: A002
-        caller: Annotated[Principal, require(Scope.RECORDS_READ)],
+        caller: Annotated[
+            Principal, require_any(Scope.RECORDS_READ, Scope.RECORDS_PSEUDONYM)
+        ],
         purpose: Purpose = None,
         classes: Classes | None = None,
         view: View = View.FULL,
     ) -> Response:
+        if view is not View.PSEUDONYM:
+            need(caller, Scope.RECORDS_READ)
         asked = None if classes is None else list(dict.fromkeys(classes.split(",")))
         found = await reads.read(caller, purpose, id, classes=asked, view=view)
         return disclosed(found)
 
     @api.get(
         "/v1/records/{id}/history",
-        responses={**_NAMED, **_refusals()},
+        responses={**_NAMED, **refusals()},
         summary="Versions of a record; nothing of their content",
     )
     async def read_history(
@@ -324,7 +331,7 @@ def _add_reads(api: StrictRouter, reads: Reads) -> None:
 def _add_searches(api: StrictRouter, reads: Reads) -> None:
     @api.get(
         "/v1/records",
-        responses={**_NAMED, **_refusals(problems.CURSOR_INVALID)},
+        responses={**_NAMED, **refusals(problems.CURSOR_INVALID)},
         summary="List records page by page",
         description="Ids and ETags only. A page may be short or empty and not be the "
         "last: `has_more` says so.",
@@ -348,7 +355,7 @@ def _add_searches(api: StrictRouter, reads: Reads) -> None:
         "/v1/records/lookup",
         responses={
             **_NAMED,
-            **_refusals(problems.FIELD_UNKNOWN, problems.PHONE_UNPARSABLE),
+            **refusals(problems.FIELD_UNKNOWN, problems.PHONE_UNPARSABLE),
         },
         summary="Find records by identifiers",
         description="Searchable fields of the catalogue, and `external_id`. Values "
@@ -368,7 +375,7 @@ def _add_searches(api: StrictRouter, reads: Reads) -> None:
 
     @api.post(
         "/v1/aliases:resolve",
-        responses={**_NAMED, **_refusals()},
+        responses={**_NAMED, **refusals()},
         summary="Resolve records to aliases, aliases to records",
         description="Events in the log name a record by its alias. What is unknown "
         "to the caller's party is null.",

@@ -69,6 +69,20 @@ class FoundOut(TypedDict):
 Grade: TypeAlias = Literal["general", "sensitive", "minor"]
 
 
+class GroupOut(TypedDict):
+    """
+    A group of at least as many records as the installation allows.
+
+    `records` and counts are rounded down to a multiple of five; sums and averages are
+    decimal texts of three significant digits. `group` is null where the field is
+    absent, and for the one group of all.
+    """
+
+    group: str | int | bool | None
+    records: int
+    value: int | str
+
+
 class Identifier(TypedDict):
     """A value to look for in a searchable field, or in `external_id`."""
 
@@ -134,6 +148,9 @@ Mask: TypeAlias = Literal[
     "id_number",
     "flag",
 ]
+
+
+Measure: TypeAlias = Literal["count", "sum", "average"]
 
 
 class ObjectionIn(TypedDict):
@@ -261,7 +278,7 @@ VersionOut = TypedDict(
 )
 
 
-View: TypeAlias = Literal["full", "masked"]
+View: TypeAlias = Literal["full", "masked", "pseudonym"]
 
 
 class WrittenOut(TypedDict):
@@ -280,6 +297,29 @@ class BatchResultOut(TypedDict):
     id: NotRequired[str | None]
     etag: NotRequired[str | None]
     problem: NotRequired[dict[str, Any] | None]
+
+
+AggregateIn = TypedDict(
+    "AggregateIn",
+    {
+        "class": str,
+        "measure": Measure,
+        "field": NotRequired[str | None],
+        "group_by": NotRequired[str | None],
+        "period": NotRequired[str | None],
+    },
+)
+
+
+class AggregateOut(TypedDict):
+    """
+    The groups that may be shown, and whether others are not.
+
+    There is no total: with it, one could compute what is suppressed.
+    """
+
+    groups: list[GroupOut]
+    suppressed: bool
 
 
 class ClassIn(TypedDict):

@@ -33,7 +33,7 @@ SYSTEM = tuple(sorted(purposes.SYSTEM))
 ALL_PURPOSES = (*GIVEN, *DENIED, *SYSTEM)
 LAW = tuple(sorted(purposes.RESTRICTED))
 READING = (
-    Action.READ, Action.LOOKUP, Action.LIST, Action.HISTORY, Action.RESOLVE,
+    Action.READ, Action.PSEUDONYM, Action.LOOKUP, Action.LIST, Action.HISTORY, Action.RESOLVE,
 )  # fmt: skip
 BOOLS = (False, True)
 CLEARED = frozenset({Grade.SENSITIVE, Grade.MINOR})

@@ -49,3 +49,17 @@ def upgrade() -> None:
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("lane", "seq", name="pk_outbox"),
     )
+    op.create_table(
+        "quota",
+        sa.Column("day", sa.String(10), nullable=False),
+        sa.Column("actor", sa.String(32), nullable=False),
+        sa.Column("used", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("day", "actor", name="pk_quota"),
+    )
+    op.create_table(
+        "quota_record",
+        sa.Column("day", sa.String(10), nullable=False),
+        sa.Column("actor", sa.String(32), nullable=False),
+        sa.Column("record", sa.String(32), nullable=False),
+        sa.PrimaryKeyConstraint("day", "actor", "record", name="pk_quota_record"),
+    )

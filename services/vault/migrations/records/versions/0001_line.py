@@ -303,6 +303,7 @@ def _parties() -> None:
         sa.Column("scopes", sa.Text(), nullable=False),
         sa.Column("purposes", sa.Text(), nullable=False),
         sa.Column("default_purpose", sa.String(64)),
+        sa.Column("daily_records", sa.BigInteger()),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("revoked_at", sa.BigInteger()),
         sa.PrimaryKeyConstraint("id", name="pk_client"),
@@ -397,4 +398,18 @@ def _lanes() -> None:
         sa.Column("head", sa.LargeBinary(64)),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("lane", "seq", name="pk_outbox"),
+    )
+    op.create_table(
+        "quota",
+        sa.Column("day", sa.String(10), nullable=False),
+        sa.Column("actor", sa.String(32), nullable=False),
+        sa.Column("used", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("day", "actor", name="pk_quota"),
+    )
+    op.create_table(
+        "quota_record",
+        sa.Column("day", sa.String(10), nullable=False),
+        sa.Column("actor", sa.String(32), nullable=False),
+        sa.Column("record", sa.String(32), nullable=False),
+        sa.PrimaryKeyConstraint("day", "actor", "record", name="pk_quota_record"),
     )
