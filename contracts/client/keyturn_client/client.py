@@ -69,6 +69,9 @@ class Records(Room):
     aliases = sent(vault.resolve_aliases)
     page = sent(vault.list_records)
     batch_page = sent(vault.batch_records)
+    aggregate = sent(vault.aggregate_records)
+    collisions = sent(vault.list_collisions)
+    settle = sent(vault.settle_collision)
 
     def each(
         self, *, limit: int | None = None, purpose: str | None = None

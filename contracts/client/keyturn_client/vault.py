@@ -138,6 +138,47 @@ def look_up_records(
     )
 
 
+def aggregate_records(
+    aggregate: m.AggregateIn, *, purpose: str | None = None
+) -> Call[m.AggregateOut]:
+    """Count or sum over the party's records; small groups are suppressed."""
+    return _call(
+        "aggregate_records",
+        "POST",
+        "/v1/records:aggregate",
+        headers={_PURPOSE: purpose},
+        body=aggregate,
+        repeatable=True,
+    )
+
+
+def list_collisions(
+    handover: str, *, cursor: str | None = None, limit: int | None = None
+) -> Call[m.CollisionsOut]:
+    """A page of what a turned handover brought that collides with own customers."""
+    return _call(
+        "list_collisions",
+        "GET",
+        "/v1/custody/{handover}/collisions",
+        place={"handover": handover},
+        query={"cursor": cursor, "limit": limit},
+    )
+
+
+def settle_collision(
+    handover: str, position: int, settlement: m.SettleIn
+) -> Call[m.CollisionOut]:
+    """Settle one: keep both records, or merge them; the same again changes nothing."""
+    return _call(
+        "settle_collision",
+        "POST",
+        "/v1/custody/{handover}/collisions/{position}:settle",
+        place={"handover": handover, "position": str(position)},
+        body=settlement,
+        repeatable=True,
+    )
+
+
 def read_record(
     record: str,
     *,
@@ -151,7 +192,7 @@ def read_record(
         record: Its id.
         purpose: Why; without it, the client's default purpose.
         classes: Only these.
-        view: `full` or `masked`.
+        view: `full`, `masked` or `pseudonym`.
     """
     query = {"classes": None if classes is None else ",".join(classes), "view": view}
     return _record("read_record", "GET", "", record, query=query, purpose=purpose)
