@@ -44,7 +44,7 @@ from services.vault.parties import Parties
 from services.vault.parties.issuer import TokenIssuer
 from services.vault.parties.revoked import Revoked
 from services.vault.parties.routes import router as parties_router
-from services.vault.records import Reads, Records, Writing
+from services.vault.records import Reads, Records, Searches, Writing
 from services.vault.records.routes import router as records_router
 from services.vault.schema import IDEMPOTENCY
 from services.vault.settings import VaultSettings
@@ -72,6 +72,7 @@ class Rooms:
     access: Access
     records: Records
     disclosures: Reads
+    searches: Searches
     mandates: Mandates
 
     def databases(self) -> list[Database]:
@@ -81,7 +82,9 @@ class Rooms:
     def routers(self) -> list[APIRouter]:
         """Return the routers of every room; the busiest is asked first."""
         return [
-            records_router(self.records, self.disclosures, self.idempotency),
+            records_router(
+                self.records, self.disclosures, self.searches, self.idempotency
+            ),
             parties_router(self.parties, self.issuer),
             catalogue_router(self.catalogues),
             mandate_router(self.mandates),
@@ -189,6 +192,7 @@ def build_rooms(opening: Opening, clock: Clock, metrics: Metrics) -> Rooms:
         access=access,
         records=Records(changes, access, writing),
         disclosures=Reads(changes, keyring, catalogues, access),
+        searches=Searches(changes, keyring, catalogues, access),
         mandates=_mandates(opening, changes, keyring, catalogues, clock),
     )
 

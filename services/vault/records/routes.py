@@ -54,6 +54,7 @@ from services.vault.records.schemas import (
     ResolveOut,
     WrittenOut,
 )
+from services.vault.records.searches import Searches
 
 Purpose = Annotated[
     str | None,
@@ -100,12 +101,12 @@ def _refusals(*listed: Problem) -> Answers:
 
 
 def router(
-    records: Records, reads: Reads, idempotency: IdempotencyStore
+    records: Records, reads: Reads, searches: Searches, idempotency: IdempotencyStore
 ) -> StrictRouter:
-    """Return the routes of `records` and `reads`."""
+    """Return the routes of the room."""
     api = StrictRouter(tags=["records"])
     _add_reads(api, reads)
-    _add_searches(api, reads)
+    _add_searches(api, searches)
     _add_writes(api, records, idempotency)
     _add_changes(api, records)
     return api
@@ -321,7 +322,7 @@ def _add_reads(api: StrictRouter, reads: Reads) -> None:
         return HistoryOut(items=[version_out(row) for row in rows])
 
 
-def _add_searches(api: StrictRouter, reads: Reads) -> None:
+def _add_searches(api: StrictRouter, searches: Searches) -> None:
     @api.get(
         "/v1/records",
         responses={**_NAMED, **_refusals(problems.CURSOR_INVALID)},
@@ -336,7 +337,7 @@ def _add_searches(api: StrictRouter, reads: Reads) -> None:
         cursor: Annotated[Cursor | None, Query()] = None,
         purpose: Purpose = None,
     ) -> ListOut:
-        page, ahead, event = await reads.list_page(caller, purpose, limit, cursor)
+        page, ahead, event = await searches.list_page(caller, purpose, limit, cursor)
         name_event(response, event)
         return ListOut(
             items=[ListedOut(id=row.id, etag=str(row.etag)) for row in page],
@@ -362,7 +363,7 @@ def _add_searches(api: StrictRouter, reads: Reads) -> None:
         purpose: Purpose = None,
     ) -> LookupOut:
         wanted = [(one.field, one.value) for one in body.identifiers]
-        answers, event = await reads.look_up(caller, purpose, wanted)
+        answers, event = await searches.look_up(caller, purpose, wanted)
         name_event(response, event)
         return LookupOut(items=[FoundOut(records=found) for found in answers])
 
@@ -379,7 +380,7 @@ def _add_searches(api: StrictRouter, reads: Reads) -> None:
         caller: Annotated[Principal, require(Scope.ALIASES_RESOLVE)],
         purpose: Purpose = None,
     ) -> ResolveOut:
-        pairs, event = await reads.resolve(
+        pairs, event = await searches.resolve(
             caller, purpose, records=body.records, aliases=body.aliases
         )
         name_event(response, event)
