@@ -28,6 +28,7 @@ from services.vault.records.answers import (
     version_out,
     written_out,
 )
+from services.vault.records.lean_read import lean_read
 from services.vault.records.once import Keyed
 from services.vault.records.operations import Records
 from services.vault.records.reads import Reads
@@ -305,6 +306,8 @@ def _add_reads(api: StrictRouter, reads: Reads) -> None:
         asked = None if classes is None else list(dict.fromkeys(classes.split(",")))
         found = await reads.read(caller, purpose, id, classes=asked, view=view)
         return disclosed(found)
+
+    api.leans.append(lean_read(reads))
 
     @api.get(
         "/v1/records/{id}/history",
