@@ -139,14 +139,14 @@ class Access:
             AuditUnavailable: The denial cannot be logged.
         """
         terms = await self._parties.terms(principal)
-        caller = await self.filer(principal)
         try:
             wanted = terms.default_purpose if purpose is None else Purpose(purpose)
         except ValueError:
             raise PurposeUnknown from None
         if wanted is None:
             raise PurposeMissing
-        caller = Caller(principal, caller.alias, caller.role, wanted)
+        alias_of_caller = await self._parties.alias(principal)
+        caller = Caller(principal, alias_of_caller, _role(principal), wanted)
         if wanted not in terms.purposes:
             reason = PurposeNotGiven.problem.code
             alias = None if record is None else await self._alias(caller, record)
@@ -160,8 +160,8 @@ class Access:
             ClientRevoked: The client is revoked.
         """
         await self._parties.terms(principal)
-        role = Role.CLIENT if principal.role is None else Role(principal.role)
-        return Caller(principal, await self._parties.alias(principal), role, None)
+        alias = await self._parties.alias(principal)
+        return Caller(principal, alias, _role(principal), None)
 
     def decide(self, asked: Iterable[Attributes]) -> Outcome:
         """Return the first outcome that is not `Allowed`, else `Allowed`.
@@ -327,6 +327,10 @@ class Access:
             }
         )
         return event.draft(caller.party)
+
+
+def _role(principal: Principal) -> Role:
+    return Role.CLIENT if principal.role is None else Role(principal.role)
 
 
 def in_pages(aliases: Sequence[str]) -> list[list[str]]:

@@ -11,8 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from contracts.events import vault as vault_events
-from contracts.events.payload import EventDraft
 from contracts.problems import Fault
 from services.chassis.auth import Principal
 from services.chassis.journal import Journal
@@ -29,6 +27,8 @@ from services.vault.custody import HistoryRow, StoredRecord
 from services.vault.keys.keyring import Keyring, KeyVersion, PartyKeys
 from services.vault.records import gathering, reading
 from services.vault.records.errors import ClassUnknown, RecordNotFound
+from services.vault.records.judging import Judgements
+from services.vault.records.naming import ReadEvents
 from services.vault.records.reading import Refused, Shown, open_held
 
 HISTORY: Final = "history"
@@ -55,6 +55,8 @@ class Reads:
         self._keyring = keyring
         self._catalogues = catalogues
         self._access = access
+        self._judgements = Judgements(access)
+        self._events = ReadEvents(access)
 
     async def read(
         self,
@@ -83,7 +85,7 @@ class Reads:
             return await self._judged(caller, id_, classes, catalogue, Action.READ)
 
         shown, event = await self._access.traced(
-            caller, gather, lambda s: [self._read_event(caller, s, view.value)]
+            caller, gather, lambda s: [self._events.draft(caller, s, view.value)]
         )
         return await self._open(caller, shown, event, view, catalogue)
 
@@ -102,7 +104,7 @@ class Reads:
             return await self._judged(caller, id_, None, catalogue, Action.HISTORY)
 
         shown, event = await self._access.traced(
-            caller, gather, lambda s: [self._read_event(caller, s, HISTORY)]
+            caller, gather, lambda s: [self._events.draft(caller, s, HISTORY)]
         )
         rows = await self._changes.read(lambda c: custody.history(c, caller.party, id_))
         return [row for row in rows if row.class_ in shown.classes], event
@@ -122,7 +124,7 @@ class Reads:
         )
         if held is None:
             raise RecordNotFound
-        found = reading.judge(self._access, caller, action, held, classes, catalogue)
+        found = self._judgements.judge(caller, action, held, classes, catalogue)
         if isinstance(found, Refused):
             await self._access.refuse(
                 caller,
@@ -156,18 +158,6 @@ class Reads:
         if shown.withheld:
             content["withheld"] = sorted(shown.withheld)
         return Disclosed(record.id, record.etag, event, view, content)
-
-    def _read_event(self, caller: Caller, shown: Shown, view: str) -> EventDraft:
-        return vault_events.RecordRead.model_validate(
-            {
-                **caller.acted(),
-                "purpose": caller.why().value,
-                "record": shown.held.record.alias,
-                "classes": list(shown.classes),
-                "view": view,
-                "policy": self._access.policy_version,
-            }
-        ).draft(caller.party)
 
 
 def _require_known(catalogue: Catalogue, classes: Sequence[str] | None) -> None:
