@@ -13,11 +13,17 @@ from fastapi import Header, Response
 from contracts import problems
 from contracts.problems import Refusal
 from contracts.scopes import Scope
-from services.chassis.auth import Principal, require
+from services.chassis.auth import (
+    Principal,
+    PrincipalKind,
+    access_claims,
+    require,
+    sign_access_token,
+)
 from services.chassis.body import StrictRouter
 from services.chassis.lean import LeanRoute
 from services.chassis.serve import AppError
-from tests.unit.chassis.test_serve import app_of, http
+from tests.unit.chassis.test_serve import CLOCK, KEY, app_of, http
 
 PATH = "/v1/things/{id}"
 
@@ -104,6 +110,28 @@ async def test_the_guard_is_the_routes_own() -> None:
             answer = await nobody.get("/v1/things/abcd", headers=said)
             assert answer.status_code == 401
             assert answer.headers["www-authenticate"].startswith("Bearer")
+
+
+async def test_a_token_bound_to_a_certificate_opens_neither_way_without_it() -> None:
+    who = Principal(
+        PrincipalKind.CLIENT, "c", "p", None, None, frozenset({Scope.RECORDS_READ})
+    )
+    claims = access_claims(
+        who, issuer="urn:i", audience="urn:a", now=CLOCK.now(),
+        lifetime_seconds=60, token_id="t",
+    )  # fmt: skip
+    token = sign_access_token({**claims, "cnf": {"x5t#S256": "a" * 43}}, KEY)
+    async with http(app_of(things())) as client:
+        answers = [
+            await client.get(path, headers={"authorization": f"Bearer {token}"})
+            for path in ("/v1/things/abcd", "/v1/things/whole")
+        ]
+    lean, whole = answers
+    assert (lean.status_code, lean.json()["code"]) == (
+        whole.status_code,
+        whole.json()["code"],
+    )
+    assert lean.status_code in {401, 403}
 
 
 async def test_its_errors_are_problems_and_its_requests_are_counted() -> None:
