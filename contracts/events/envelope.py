@@ -38,6 +38,9 @@ _TYPE: Final = re.compile(r"org\.keyturn\.[a-z_]+\.[a-z_]+\.v[1-9][0-9]*")
 _SOURCE: Final = re.compile(r"urn:keyturn:([0-9a-z-]{1,64}):(vault|transfer|audit)")
 _LANE: Final = re.compile(r"[0-9a-f]{32}")
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+_CANONICAL: Final = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+)
 _MAX_SEQ: Final = 2**53 - 1  # the largest integer that RFC 8785 writes exactly
 
 
@@ -101,13 +104,7 @@ def canonical_json(value: Any) -> bytes:
     The standard library writes the same bytes five times faster than the
     reference package for this subset; a property test proves them equal.
     """
-    return json.dumps(
-        value,
-        sort_keys=True,
-        separators=(",", ":"),
-        ensure_ascii=False,
-        allow_nan=False,
-    ).encode()
+    return _CANONICAL.encode(value).encode()
 
 
 def source_urn(installation: str, service: str) -> str:

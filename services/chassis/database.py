@@ -22,6 +22,8 @@ from sqlalchemy import text
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError, OperationalError
 
+from services.chassis.appending import MAX_GROUP, Appender
+from services.chassis.by_hand import InlineReader
 from services.chassis.clock import Clock
 from services.chassis.crashpoints import CRASH_POINTS
 from services.chassis.engines import Engines
@@ -52,7 +54,6 @@ __all__ = [
 
 T = TypeVar("T")
 
-MAX_GROUP: Final = 256  # requests that share one commit at most
 GROUP_SECONDS: Final = 0.02  # a group stops taking requests after this much work
 READERS: Final = 8  # threads for reads on PostgreSQL
 
@@ -94,11 +95,14 @@ class Database:
         self._wake = threading.Condition()
         self._stopping = False
         self._thread = threading.Thread(target=self._loop, name="writer", daemon=True)
-        self._pool: ThreadPoolExecutor | None = None
-        if not engines.embedded:
-            self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
+        self._turn = threading.Lock()  # held by who runs a group
         self._connection: Connection | None = None
-        self._inline: Connection | None = None
+        self._pool: ThreadPoolExecutor | None = None
+        self._appender: Appender | None = None
+        if engines.inline is None:
+            self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
+        else:
+            self._inline = InlineReader(engines.inline)
         self._thread.start()
 
     async def write(self, fn: Callable[[Tx], T], locks: Sequence[Lock] = ()) -> T:
@@ -114,9 +118,26 @@ class Database:
     async def append(self, fn: Callable[[Tx], T]) -> T:
         """As `write`, for what touches the group's step alone and not the database.
 
-        It runs without a savepoint: there is nothing that one could roll back.
+        It runs without a savepoint: there is nothing that one could roll back. On
+        SQLite on the event loop, where only the COMMIT takes a thread (`appending`).
         """
-        return await asyncio.wrap_future(self._enqueue(_Request(fn, (), bare=True)))
+        if self.engines.inline is None or self.step is None or self._stopping:
+            return await asyncio.wrap_future(self._bare(fn))
+        if self._appender is None:
+            self._appender = Appender(
+                self.engines,
+                self.step,
+                clock=self._clock,
+                turn=self._turn,
+                is_writing=lambda: bool(self._queue),
+                give_up=self._bare,
+                on_commit=self._on_commit,
+                on_fatal=self._on_fatal,
+            )
+        return await self._appender.append(fn)
+
+    def _bare(self, fn: Callable[[Tx], T]) -> Future[T]:
+        return self._enqueue(_Request(fn, (), bare=True))
 
     def submit(self, fn: Callable[[Tx], T], locks: Sequence[Lock] = ()) -> Future[T]:
         """As `write`, for callers without an event loop."""
@@ -140,34 +161,15 @@ class Database:
             DatabaseUnavailable: The database does not answer.
         """
         if self._pool is None:
-            return self._read_inline(fn)
+            return self._inline.read(fn)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._pool, self.read_now, fn)
 
-    def _read_inline(self, fn: Callable[[Connection], T]) -> T:
-        """As `read_now`, on a connection that stays open for the event loop.
-
-        Taking one from the pool and giving it back costs more than a small read.
-        """
-        connection, self._inline = self._inline, None
-        if connection is None:
-            connection = self._checked_out()
-        try:
-            with connection.begin():
-                return fn(connection)
-        except OperationalError as exc:
-            raise DatabaseUnavailable("the database does not answer") from exc
-        finally:
-            if connection.invalidated or self._inline is not None:
-                connection.close()
-            else:
-                self._inline = connection
-
-    def _checked_out(self) -> Connection:
-        try:
-            return self.engines.reader.connect()
-        except OperationalError as exc:
-            raise DatabaseUnavailable("the database does not answer") from exc
+    async def peek(self, fn: Callable[[Connection], T]) -> T:
+        """As `read`, for exactly one statement, which is a snapshot by itself."""
+        if self._pool is None:
+            return self._inline.read(fn, whole=False)
+        return await self.read(fn)
 
     def read_now(self, fn: Callable[[Connection], T]) -> T:
         """As `read`, on the calling thread."""
@@ -183,11 +185,12 @@ class Database:
             self._stopping = True
             self._wake.notify()
         self._thread.join(timeout=30)
+        if self._appender is not None:
+            self._appender.close()
         if self._pool is not None:
             self._pool.shutdown()
-        inline, self._inline = self._inline, None
-        if inline is not None:
-            inline.close()
+        else:
+            self._inline.close()
         self.engines.dispose()
 
     # --- the writer thread -------------------------------------------------
@@ -201,7 +204,8 @@ class Database:
                     break
                 size = min(len(self._queue), MAX_GROUP)
                 group = [self._queue.popleft() for _ in range(size)]
-            self._run(group, more=True)
+            with self._turn:
+                self._run(group, more=True)
         self._drop_connection()
 
     def _run(self, group: list[_Request[Any]], *, more: bool) -> None:

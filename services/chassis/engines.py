@@ -21,6 +21,8 @@ from sqlalchemy.pool import NullPool, QueuePool
 MIN_SQLITE: Final = (3, 51, 3)  # below it, WAL can corrupt a database
 BUSY_MS: Final = 5_000  # wait for another process's write lock, milliseconds
 LOCK_TIMEOUT_MS: Final = 2_000  # PostgreSQL's, milliseconds
+DRIVER_TROUBLE: Final = sqlcipher.OperationalError
+"""What the SQLite driver raises where SQLAlchemy is not asked."""
 
 
 class EngineRefused(Exception):  # noqa: N818 - the start is refused
@@ -29,11 +31,17 @@ class EngineRefused(Exception):  # noqa: N818 - the start is refused
 
 @dataclass(frozen=True)
 class Engines:
-    """A writer's and the readers' engine of one database."""
+    """A writer's and the readers' engine of one database.
+
+    Attributes:
+        inline: Of connections whose BEGIN and COMMIT their holder runs by hand; SQLite
+            only.
+    """
 
     writer: Engine
     reader: Engine
     embedded: bool
+    inline: Engine | None = None
 
     def begin(self, connection: Connection) -> None:
         """Begin the writer's transaction (SQLite: IMMEDIATE, by hand)."""
@@ -60,8 +68,9 @@ class Engines:
 
     def dispose(self) -> None:
         """Close every pooled connection."""
-        self.reader.dispose()
-        self.writer.dispose()
+        for engine in (self.inline, self.reader, self.writer):
+            if engine is not None:
+                engine.dispose()
 
 
 def sqlite_engines(path: Path, key: bytes) -> Engines:
@@ -81,6 +90,7 @@ def sqlite_engines(path: Path, key: bytes) -> Engines:
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     writer = _sqlite_engine(path, key, "BEGIN IMMEDIATE", pool=1)
     reader = _sqlite_engine(path, key, "BEGIN", pool=8)
+    inline = _sqlite_engine(path, key, None, pool=2)
     try:
         with writer.connect() as connection:
             connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar()
@@ -90,10 +100,10 @@ def sqlite_engines(path: Path, key: bytes) -> Engines:
             "installation, or the key file was replaced. Restore the key that was "
             "made with this state directory."
         ) from exc
-    return Engines(writer, reader, embedded=True)
+    return Engines(writer, reader, embedded=True, inline=inline)
 
 
-def _sqlite_engine(path: Path, key: bytes, begin: str, pool: int) -> Engine:
+def _sqlite_engine(path: Path, key: bytes, begin: str | None, pool: int) -> Engine:
     def connect() -> Any:
         raw = sqlcipher.connect(
             str(path),
@@ -122,6 +132,9 @@ def _sqlite_engine(path: Path, key: bytes, begin: str, pool: int) -> Engine:
         max_overflow=4,
         hide_parameters=True,
     )
+
+    if begin is None:
+        return engine
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:

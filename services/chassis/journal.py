@@ -9,6 +9,7 @@ lane in good order. Events of changes ride in the change's own transaction
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -30,7 +31,7 @@ class Journal:
     Attributes:
         tables: The journal's tables in its database.
         database: The writer and the readers.
-        committed: Called in the writer's thread after each commit; the relay
+        committed: Called in the committing thread after each commit; the relay
             listens here.
     """
 
@@ -70,6 +71,10 @@ class Journal:
         """As `Database.read`."""
         return await self.database.read(fn)
 
+    async def peek(self, fn: Callable[[Connection], T]) -> T:
+        """As `Database.peek`."""
+        return await self.database.peek(fn)
+
     async def append(self, *drafts: EventDraft) -> EventRef:
         """Append events that change nothing else; return the last, durable by then.
 
@@ -88,10 +93,17 @@ class Journal:
     def listen(self, listener: Callable[[], None]) -> None:
         """Have `listener` called, on the running event loop, after each commit."""
         loop = asyncio.get_running_loop()
+        called = threading.Event()
+
+        def listen() -> None:
+            called.clear()
+            listener()
 
         def call() -> None:
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(listener)
+            # Commits that the loop has not heard of yet are told in one call.
+            if not called.is_set() and not loop.is_closed():
+                called.set()
+                loop.call_soon_threadsafe(listen)
 
         self._listeners.append(call)
 

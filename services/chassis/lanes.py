@@ -167,6 +167,7 @@ class LaneWriter:
         self._durable: _Open | None = None
         self._lane: _Open | None = None
         self._now = 0
+        self._said: tuple[datetime | None, str] = (None, "")
         self._advance, self._insert, self._count = _statements(tables)
 
     # --- what operations call, through outbox.append ------------------------
@@ -185,7 +186,7 @@ class LaneWriter:
         raw = envelope.encode(
             source=self.source.urn,
             type_=draft.type,
-            time=rfc3339(now),
+            time=self._time_of(now),
             classification=draft.classification,
             lane=lane.id,
             seq=lane.seq + 1,
@@ -209,6 +210,11 @@ class LaneWriter:
             }
         )
         return EventRef(lane.id, lane.seq)
+
+    def _time_of(self, now: datetime) -> str:
+        if now is not self._said[0]:
+            self._said = (now, rfc3339(now))  # a group's events share their time
+        return self._said[1]
 
     def gathered(self) -> list[tuple[str, int, bytes, bytes]]:
         """The group's events so far: (lane, seq, leaf hash, bytes), in order.

@@ -22,11 +22,12 @@ from services.chassis.bus import BusUnavailable, Message, Publisher
 from services.chassis.crashpoints import CRASH_POINTS
 from services.chassis.database import DatabaseError
 from services.chassis.journal import Journal
-from services.chassis.outbox import OutboxRow
+from services.chassis.outbox import PAGE_ROWS, OutboxRow
 
 WINDOW_BYTES: Final = 1_900_000  # two journals share a topic: below 4 MB together
 IDLE_SECONDS: Final = 0.5  # look again without a commit of our own
 RETRY_SECONDS: Final = 0.5
+ROUND_SECONDS: Final = 0.02  # under load one round carries what many commits wrote
 
 
 class Relay:
@@ -59,7 +60,7 @@ class Relay:
             while True:
                 self._wake.clear()
                 try:
-                    busy = await self._round()
+                    sent = await self._round()
                     self._on_state("relaying")
                 except (BusUnavailable, DatabaseError):
                     # Nothing is known of what arrived: begin again at the receipts.
@@ -69,27 +70,32 @@ class Relay:
                     self._on_state("waiting")
                     await asyncio.sleep(RETRY_SECONDS)
                     continue
-                if not busy:
+                if sent >= PAGE_ROWS:
+                    continue  # far behind: no time for a pause
+                if sent:
+                    # The first commit after a quiet time never waits here.
+                    await asyncio.sleep(ROUND_SECONDS)
+                else:
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(self._wake.wait(), IDLE_SECONDS)
         finally:
             await self._publisher.abandon()
 
-    async def _round(self) -> bool:
-        """Publish the next rows of every lane; whether there were any."""
+    async def _round(self) -> int:
+        """Publish the next rows of every lane; how many there were."""
         if self._is_down:
             await self._publisher.connect()  # rows that nobody takes are not read
             self._is_down = False
         rows = await self._journal.read(self._next_rows)
         if not rows:
-            return False
+            return 0
         CRASH_POINTS.reach("relay.before_publish")
         await self._publisher.publish(self._topic, [_message(row) for row in rows])
         CRASH_POINTS.reach("relay.after_publish")
         for row in rows:
             self._sent[row.lane] = row.seq
             self._flying.setdefault(row.lane, []).append((row.seq, len(row.event)))
-        return True
+        return len(rows)
 
     def _next_rows(self, connection: Connection) -> list[OutboxRow]:
         tables = self._journal.tables

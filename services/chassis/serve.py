@@ -40,6 +40,7 @@ from services.chassis.crashpoints import CRASH_POINTS
 from services.chassis.docs import docs_router, problems_router, service_router
 from services.chassis.headers import Entrance, RequestFrame
 from services.chassis.health import Check, health_router
+from services.chassis.lean import LeanWay, declared
 from services.chassis.peers import PeerProtocol
 from services.chassis.settings import ServiceSettings, SettingsError
 from services.chassis.telemetry import Metrics, RequestLog
@@ -110,6 +111,7 @@ def create_service_app(
             Middleware(RequestLog, metrics=metrics, monotonic=clock.monotonic),
             Middleware(problem_json.ProblemBoundary),
             Middleware(Entrance, hosts=settings.hosts),
+            *_lean_way(routers, lambda: strict_routes(app)),
         ],
     )
     app.state.settings = settings
@@ -121,8 +123,16 @@ def create_service_app(
     problem_json.install(app)
     _include(app, settings, routers, checks or {}, metrics)
     _refuse_unsafe(app)
+    _refuse_stray(app, routers)
     app.openapi = documented(app, settings)  # type: ignore[method-assign]
     return app
+
+
+def _lean_way(
+    routers: Iterable[APIRouter], routes: Callable[[], list[APIRoute]]
+) -> list[Middleware]:
+    leans = [lean for one in routers for lean in getattr(one, "leans", ())]
+    return [Middleware(LeanWay, leans=leans, routes=routes)] if leans else []
 
 
 def _remembering(lifespan: Lifespan) -> Lifespan:
@@ -180,6 +190,15 @@ def _refuse_unsafe(app: FastAPI) -> None:
     doubled = sorted({name for name in ids if ids.count(name) > 1})
     if doubled:
         raise AppError(f"operation ids used twice: {'; '.join(doubled)}")
+
+
+def _refuse_stray(app: FastAPI, routers: Iterable[APIRouter]) -> None:
+    """Refuse a lean way to no route, or to one with more than its one guard."""
+    for lean in [lean for one in routers for lean in getattr(one, "leans", ())]:
+        try:
+            declared(lean, strict_routes(app))
+        except LookupError:
+            raise AppError(f"a lean way without its route: {lean.path}") from None
 
 
 # -- The server ---------------------------------------------------------------

@@ -9,6 +9,7 @@ OpenTelemetry is off: its exporters would carry messages and query strings (api.
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import sys
@@ -53,6 +54,7 @@ POLLED_ROUTES = frozenset(
 )
 """Routes that machines poll many times a minute."""
 
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 _SAFE_VALUE = re.compile(r"[A-Za-z0-9_.:/{}\-]{0,160}")
 _EVENT_NAME = re.compile(r"[a-z_]+(\.[a-z_]+)*")
 _ROOT = Path(__file__).parents[2]
@@ -147,6 +149,7 @@ def configure(service: str, level: str = "info", stream: TextIO | None = None) -
         logger_factory=structlog.PrintLoggerFactory(stream or sys.stderr),
         cache_logger_on_first_use=False,
     )
+    RequestLine.current = RequestLine(service, number, stream or sys.stderr)
     root = logging.getLogger()
     root.handlers[:] = [_LibraryHandler()]
     root.setLevel(max(number, logging.WARNING))
@@ -166,6 +169,42 @@ def logger() -> structlog.typing.FilteringBoundLogger:
     """Return the logger. Event names are constants such as `relay.stuck`."""
     log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
     return log
+
+
+class RequestLine:
+    """Writes `http.request`, the one line of every request, past structlog's steps.
+
+    Same members, same rules: what comes from outside is checked here as `redact` does.
+    A fifth of what a lean read cost was this line.
+    """
+
+    current: ClassVar[RequestLine | None] = None
+    _time = structlog.processors.TimeStamper(fmt="iso", utc=True, key="time")
+
+    def __init__(self, service: str, level: int, stream: TextIO) -> None:
+        self._end = f', "service": {json.dumps(service)}}}\n'
+        self._said = level <= logging.INFO
+        self._stream = stream
+        self._begun: dict[tuple[str, str], str] = {}
+
+    def write(
+        self, method: str, route: str, status: int, milliseconds: float, request_id: str
+    ) -> None:
+        """Write the line, if the level is not above `info`."""
+        if not self._said:
+            return
+        begun = self._begun.get((method, route))
+        if begun is None:
+            names = {"method": _safe(method), "route": _safe(route)}
+            begun = self._begun[(method, route)] = json.dumps(names)[:-1]
+        now = self._time(None, "", {})["time"]
+        id_ = request_id if _SAFE_VALUE.fullmatch(request_id) else "***"
+        self._stream.write(
+            f'{begun}, "status": {status:d}, "milliseconds": {milliseconds!r}, '
+            f'"request_id": "{id_}", "event": "http.request", "level": "info", '
+            f'"time": "{now}"{self._end}'
+        )
+        self._stream.flush()
 
 
 class Metrics:
@@ -240,6 +279,9 @@ class RequestLog:
         self._metrics = metrics
         self._monotonic = monotonic
         self._log: structlog.typing.FilteringBoundLogger | None = None
+        self._known: dict[
+            tuple[str, str, int], tuple[Callable[[], None], Callable[[float], None]]
+        ] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -262,20 +304,38 @@ class RequestLog:
 
     def _observe(self, scope: Scope, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", "unmatched")
-        known = scope["method"] in {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"}
+        known = scope["method"] in _METHODS
         method = scope["method"] if known else "other"
-        self._metrics.http_requests.labels(method, route, str(status)).inc()
-        self._metrics.http_seconds.labels(method, route).observe(seconds)
-        if self._log is None:
-            self._log = logger().bind()
+        count, observe = self._meters(method, route, status)
+        count()
+        observe(seconds)
+        milliseconds = round(seconds * 1000, 3)
+        request_id = scope.get("state", {}).get("request_id", "")
         # What machines ask all the time is said only where it fails, or when debugging.
         quiet = route in POLLED_ROUTES and status < 400
+        line = RequestLine.current
+        if line is not None and not quiet:
+            line.write(method, route, status, milliseconds, request_id)
+            return
+        if self._log is None:
+            self._log = logger().bind()
         say = self._log.debug if quiet else self._log.info
         say(
             "http.request",
             method=method,
             route=route,
             status=status,
-            milliseconds=round(seconds * 1000, 3),
-            request_id=scope.get("state", {}).get("request_id", ""),
+            milliseconds=milliseconds,
+            request_id=request_id,
         )
+
+    def _meters(
+        self, method: str, route: str, status: int
+    ) -> tuple[Callable[[], None], Callable[[float], None]]:
+        """Return what counts and times requests of these labels; there are few."""
+        found = self._known.get((method, route, status))
+        if found is None:
+            counted = self._metrics.http_requests.labels(method, route, str(status))
+            timed = self._metrics.http_seconds.labels(method, route)
+            found = self._known[(method, route, status)] = (counted.inc, timed.observe)
+        return found

@@ -45,7 +45,7 @@ from services.vault.parties import Parties
 from services.vault.parties.issuer import TokenIssuer
 from services.vault.parties.revoked import Revoked
 from services.vault.parties.routes import router as parties_router
-from services.vault.records import Aggregates, Reads, Records, Writing
+from services.vault.records import Aggregates, Reads, Records, Searches, Writing
 from services.vault.records.aggregate_routes import router as aggregates_router
 from services.vault.records.routes import router as records_router
 from services.vault.schema import IDEMPOTENCY
@@ -76,6 +76,7 @@ class Rooms:
     records: Records
     disclosures: Reads
     aggregates: Aggregates
+    searches: Searches
     mandates: Mandates
 
     def databases(self) -> list[Database]:
@@ -89,7 +90,9 @@ class Rooms:
     def routers(self) -> list[APIRouter]:
         """Return the routers of every room; the busiest is asked first."""
         return [
-            records_router(self.records, self.disclosures, self.idempotency),
+            records_router(
+                self.records, self.disclosures, self.searches, self.idempotency
+            ),
             aggregates_router(self.aggregates),
             parties_router(self.parties, self.issuer),
             catalogue_router(self.catalogues),
@@ -211,6 +214,7 @@ def build_rooms(opening: Opening, clock: Clock, metrics: Metrics) -> Rooms:
         aggregates=Aggregates(
             changes, keyring, catalogues, access, smallest=settings.smallest_group
         ),
+        searches=Searches(changes, keyring, catalogues, access),
         mandates=_mandates(opening, changes, keyring, catalogues, clock),
     )
 

@@ -13,6 +13,7 @@ from psycopg import sql
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
+from services.chassis.by_hand import HandHeld
 from tests.contract.answers import refused
 from tests.contract.operations import SERVICES, Operation, operations, rows
 from tests.contract.sending import send
@@ -62,11 +63,21 @@ def _failing(databases: list[Any]) -> Iterator[None]:
     def fail(*_arguments: Any, **_named: Any) -> None:
         raise OperationalError("statement", None, Exception("disk is away"))
 
+    inline = [database.engines.inline for database in databases]
+    real = HandHeld.begin
+
+    def begin(self: HandHeld, how: str = "BEGIN") -> None:
+        if self.connection.engine in inline:
+            fail()
+        real(self, how)
+
     for engine in {id(engine): engine for engine in engines}.values():
         event.listen(engine, "before_cursor_execute", fail)
+    HandHeld.begin = begin  # type: ignore[method-assign]
     try:
         yield
     finally:
+        HandHeld.begin = real  # type: ignore[method-assign]
         for engine in {id(engine): engine for engine in engines}.values():
             event.remove(engine, "before_cursor_execute", fail)
 

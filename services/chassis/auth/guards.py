@@ -4,7 +4,7 @@
 Guards look at routes, never at URLs: a path or host decides nothing here.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from typing import Any
 
 from fastapi import Depends, FastAPI, Request, Security
@@ -66,12 +66,19 @@ class Requirement(OAuth2):
         return await self._admit(request)
 
     async def _admit(self, request: Request) -> Principal:
-        state = request.scope.setdefault("state", {})
+        return await self.admit(request.scope, request.headers.get("authorization", ""))
+
+    async def admit(self, scope: MutableMapping[str, Any], said: str) -> Principal:
+        """Return the caller of an ASGI request whose `Authorization` is `said`.
+
+        Raises:
+            Refusal: As a call.
+        """
+        state = scope.setdefault("state", {})
         principal: Principal | None = state.get("principal")
         if principal is None:
-            verifier: TokenVerifier = request.app.state.verifier
-            token = bearer_token(request)
-            principal = await verifier.verify(token, origin_of(request))
+            verifier: TokenVerifier = scope["app"].state.verifier
+            principal = await verifier.verify(_token_of(said), _origin_of(scope))
             state["principal"] = principal
         if not (self.one_of and self.needed & principal.scopes):
             need(principal, *self.needed)
@@ -80,8 +87,12 @@ class Requirement(OAuth2):
 
 def origin_of(request: Request) -> Origin:
     """Return where a request comes from, as the server saw it."""
-    client = request.scope.get("client")
-    shown = request.scope.get("state", {}).get(PEER)
+    return _origin_of(request.scope)
+
+
+def _origin_of(scope: MutableMapping[str, Any]) -> Origin:
+    client = scope.get("client")
+    shown = scope.get("state", {}).get(PEER)
     return Origin(client[0] if client else "", shown)
 
 
@@ -91,7 +102,11 @@ def bearer_token(request: Request) -> str:
     Raises:
         Refusal: `authentication-required` if there is none.
     """
-    kind, _, token = request.headers.get("authorization", "").partition(" ")
+    return _token_of(request.headers.get("authorization", ""))
+
+
+def _token_of(said: str) -> str:
+    kind, _, token = said.partition(" ")
     if kind.lower() != "bearer" or not token.strip():
         raise Refusal(problems.AUTHENTICATION_REQUIRED)
     return token.strip()

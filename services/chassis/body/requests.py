@@ -203,9 +203,14 @@ class PageRoute(StrictRoute):
 
 
 class StrictRouter(APIRouter):
-    """A router all of whose routes are strict. Give it its prefix here."""
+    """A router all of whose routes are strict. Give it its prefix here.
+
+    Attributes:
+        leans: Its `lean.LeanRoute`s, which serve plain requests of its busiest routes.
+    """
 
     def __init__(
         self, *, route_class: type[StrictRoute] = StrictRoute, **options: Any
     ) -> None:
         super().__init__(route_class=route_class, redirect_slashes=False, **options)
+        self.leans: list[Any] = []

@@ -151,22 +151,22 @@ class Access:
             AuditUnavailable: The denial cannot be logged.
         """
         terms = await self._parties.terms(principal)
-        caller = await self.filer(principal)
         try:
             wanted = terms.default_purpose if purpose is None else Purpose(purpose)
         except ValueError:
             raise PurposeUnknown from None
         if wanted is None:
             raise PurposeMissing
-        limit = terms.daily_records or self._daily_records
         caller = Caller(
             principal,
-            caller.alias,
-            caller.role,
+            await self._parties.alias(principal),
+            _role(principal),
             wanted,
             action,
             # Who may list them all needs no bound on how many it reads.
-            None if Scope.RECORDS_LIST in principal.scopes else limit,
+            None
+            if Scope.RECORDS_LIST in principal.scopes
+            else terms.daily_records or self._daily_records,
         )
         if wanted not in terms.purposes:
             reason = PurposeNotGiven.problem.code
@@ -181,8 +181,8 @@ class Access:
             ClientRevoked: The client is revoked.
         """
         await self._parties.terms(principal)
-        role = Role.CLIENT if principal.role is None else Role(principal.role)
-        return Caller(principal, await self._parties.alias(principal), role, None)
+        alias = await self._parties.alias(principal)
+        return Caller(principal, alias, _role(principal), None)
 
     def decide(self, asked: Iterable[Attributes]) -> Outcome:
         """Return the first outcome that is not `Allowed`, else `Allowed`.
@@ -362,6 +362,10 @@ class Access:
             }
         )
         return event.draft(caller.party)
+
+
+def _role(principal: Principal) -> Role:
+    return Role.CLIENT if principal.role is None else Role(principal.role)
 
 
 def in_pages(aliases: Sequence[str]) -> list[list[str]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -126,15 +126,22 @@ class Catalogue:
     timezone: str
     classes: Mapping[str, DataClass]
     fields: Mapping[str, Field]
+    _masks: dict[str, Mapping[str, str]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def fields_of(self, class_: str) -> list[Field]:
         """Return the fields of a class, by name."""
         found = (field for field in self.fields.values() if field.class_ == class_)
         return sorted(found, key=lambda field: field.name)
 
-    def masks(self, class_: str) -> dict[str, str]:
-        """Return field name → mask of a class."""
-        return {field.name: field.mask for field in self.fields_of(class_)}
+    def masks(self, class_: str) -> Mapping[str, str]:
+        """Return field name → mask of a class; worked out once."""
+        found = self._masks.get(class_)
+        if found is None:
+            found = {field.name: field.mask for field in self.fields_of(class_)}
+            self._masks[class_] = found
+        return found
 
     def pseudonymised(self, class_: str) -> dict[str, Pseudonymised]:
         """Return field name → what becomes of it in the pseudonym view.

@@ -241,7 +241,7 @@ class Parties:
 
     async def epoch(self, party: str) -> int:
         """Return the party's epoch as it is durable now."""
-        return await self._changes.read(lambda c: store.epoch(c, party))
+        return await self._changes.peek(lambda c: store.epoch(c, party))
 
     async def terms(self, principal: Principal) -> Terms:
         """Return for which purposes the caller may read at all.

@@ -7,6 +7,7 @@ Other rooms use what is named here.
 from services.vault.records.aggregates import Aggregates
 from services.vault.records.operations import Records
 from services.vault.records.reads import Reads
+from services.vault.records.searches import Searches
 from services.vault.records.writing import Writing
 
-__all__ = ["Aggregates", "Reads", "Records", "Writing"]
+__all__ = ["Aggregates", "Reads", "Records", "Searches", "Writing"]

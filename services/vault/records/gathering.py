@@ -48,15 +48,16 @@ def held(
         classes: Of which folios are wanted; None for all.
         folios: False for a decision about the record's identity alone.
     """
-    record = custody.find_record(connection, party, id_)
-    if record is None:
+    found = custody.find_with_facts(connection, party, id_)
+    if found is None:
         return None
+    filed = found.has_rights
     return Held(
-        record,
+        found.record,
         custody.held_folios(connection, party, id_, classes) if folios else (),
-        custody.consents_of(connection, party, id_),
-        custody.objections_of(connection, party, id_),
-        custody.is_handed_over(connection, party, id_),
+        custody.consents_of(connection, party, id_) if filed else (),
+        custody.objections_of(connection, party, id_) if filed else (),
+        found.handed_over,
         epoch(connection, party),
     )
 

@@ -247,7 +247,9 @@ def _show(
     class_: str,
     fields: Mapping[str, Any],
 ) -> dict[str, Any]:
-    masks = catalogue.masks(class_)
     visible = {n: v for n, v in fields.items() if n not in shown.withheld}
+    if view is View.FULL:
+        return visible
+    masks = catalogue.masks(class_)
     plain = {n: v for n, v in visible.items() if masks.get(n) == UNMASKED}
     return {**show_fields(view, visible, masks), **plain}

@@ -28,6 +28,7 @@ from services.vault.records.answers import (
     version_out,
     written_out,
 )
+from services.vault.records.lean_read import lean_read
 from services.vault.records.once import Keyed
 from services.vault.records.operations import Records
 from services.vault.records.reads import Reads
@@ -54,6 +55,7 @@ from services.vault.records.schemas import (
     ResolveOut,
     WrittenOut,
 )
+from services.vault.records.searches import Searches
 
 Purpose = Annotated[
     str | None,
@@ -102,12 +104,12 @@ def refusals(*listed: Problem) -> Answers:
 
 
 def router(
-    records: Records, reads: Reads, idempotency: IdempotencyStore
+    records: Records, reads: Reads, searches: Searches, idempotency: IdempotencyStore
 ) -> StrictRouter:
-    """Return the routes of `records` and `reads`."""
+    """Return the routes of the room."""
     api = StrictRouter(tags=["records"])
     _add_reads(api, reads)
-    _add_searches(api, reads)
+    _add_searches(api, searches)
     _add_writes(api, records, idempotency)
     _add_changes(api, records)
     return api
@@ -312,6 +314,8 @@ def _add_reads(api: StrictRouter, reads: Reads) -> None:
         found = await reads.read(caller, purpose, id, classes=asked, view=view)
         return disclosed(found)
 
+    api.leans.append(lean_read(reads))
+
     @api.get(
         "/v1/records/{id}/history",
         responses={**_NAMED, **refusals()},
@@ -328,7 +332,7 @@ def _add_reads(api: StrictRouter, reads: Reads) -> None:
         return HistoryOut(items=[version_out(row) for row in rows])
 
 
-def _add_searches(api: StrictRouter, reads: Reads) -> None:
+def _add_searches(api: StrictRouter, searches: Searches) -> None:
     @api.get(
         "/v1/records",
         responses={**_NAMED, **refusals(problems.CURSOR_INVALID)},
@@ -343,7 +347,7 @@ def _add_searches(api: StrictRouter, reads: Reads) -> None:
         cursor: Annotated[Cursor | None, Query()] = None,
         purpose: Purpose = None,
     ) -> ListOut:
-        page, ahead, event = await reads.list_page(caller, purpose, limit, cursor)
+        page, ahead, event = await searches.list_page(caller, purpose, limit, cursor)
         name_event(response, event)
         return ListOut(
             items=[ListedOut(id=row.id, etag=str(row.etag)) for row in page],
@@ -369,7 +373,7 @@ def _add_searches(api: StrictRouter, reads: Reads) -> None:
         purpose: Purpose = None,
     ) -> LookupOut:
         wanted = [(one.field, one.value) for one in body.identifiers]
-        answers, event = await reads.look_up(caller, purpose, wanted)
+        answers, event = await searches.look_up(caller, purpose, wanted)
         name_event(response, event)
         return LookupOut(items=[FoundOut(records=found) for found in answers])
 
@@ -386,7 +390,7 @@ def _add_searches(api: StrictRouter, reads: Reads) -> None:
         caller: Annotated[Principal, require(Scope.ALIASES_RESOLVE)],
         purpose: Purpose = None,
     ) -> ResolveOut:
-        pairs, event = await reads.resolve(
+        pairs, event = await searches.resolve(
             caller, purpose, records=body.records, aliases=body.aliases
         )
         name_event(response, event)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
@@ -27,10 +28,9 @@ Code = Annotated[str, Text(32, pattern=r"^[a-z0-9][a-z0-9_.-]*$")]
 Tag = Annotated[str, Text(64, pattern=r"^[a-z0-9][a-z0-9_.:/-]*$")]
 PartyId = Annotated[str, Text(64, pattern=r"^[a-z0-9][a-z0-9-]*$")]
 Alias = Annotated[str, Text(32, pattern=r"^[0-9a-f]{32}$")]
-RecordId = Annotated[
-    str,
-    Text(36, pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"),
-]
+_RECORD_ID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+RECORD_ID = re.compile(_RECORD_ID)
+RecordId = Annotated[str, Text(36, pattern=f"^{_RECORD_ID}$")]
 Evidence = Annotated[str, Text(71, pattern=r"^sha256:[0-9a-f]{64}$")]
 ExternalId = Annotated[str, Text(128)]
 

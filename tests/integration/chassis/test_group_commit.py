@@ -15,7 +15,9 @@ from contracts.events.head import Head
 from contracts.events.payload import EventDraft
 from contracts.log import merkle
 from services.chassis import outbox
+from services.chassis.by_hand import HandHeld
 from services.chassis.database import CommitUnknown, Fenced, Lock, LockKind
+from services.chassis.engines import Engines
 from tests.integration.chassis.conftest import SOURCE, World
 
 
@@ -104,24 +106,26 @@ async def test_concurrent_writers_share_commits(world: World) -> None:
     assert next(commits) < 100
 
 
+def _lose_the_answer(monkeypatch, of: type) -> None:
+    real = of.commit
+
+    def commit(self, *connection):
+        real(self, *connection)  # durable, and yet the answer is lost
+        raise OSError("the connection broke")
+
+    monkeypatch.setattr(of, "commit", commit)
+
+
 async def test_a_failed_commit_abandons_the_lane(world: World, monkeypatch) -> None:
     journal = world.journal()
     await journal.append(draft())
     first = journal.lane
-    engines = journal.database.engines
-    real = type(engines).commit
-    broken = {"on": True}
-
-    def commit(self, connection):
-        if broken["on"]:
-            real(self, connection)  # durable, and yet the answer is lost
-            raise OSError("the connection broke")
-        real(self, connection)
-
-    monkeypatch.setattr(type(engines), "commit", commit)
-    with pytest.raises(CommitUnknown):
-        await journal.append(draft())
-    broken["on"] = False
+    with monkeypatch.context() as patched:
+        # Appends are committed by the one or the other, as the engine is.
+        _lose_the_answer(patched, Engines)
+        _lose_the_answer(patched, HandHeld)
+        with pytest.raises(CommitUnknown):
+            await journal.append(draft())
     await journal.append(draft())
     assert journal.lane != first
     lanes = all_rows(world, journal)

@@ -145,3 +145,29 @@ def test_two_processes_worth_of_metrics_do_not_collide() -> None:
     one.policy_gap.inc()
     assert "keyturn_policy_gap_total 1.0" in one.render().decode()
     assert "keyturn_policy_gap_total 0.0" in other.render().decode()
+
+
+def test_the_line_of_a_request_is_what_structlog_would_write() -> None:
+    said = {
+        "method": "GET",
+        "route": "/v1/records/{id}",
+        "status": 200,
+        "milliseconds": 1.25,
+        "request_id": "01a20ebe-2c03-76fa-aa5a-2d2650f156e8",
+    }
+    [slow] = written(lambda log: log.info("http.request", **said))
+    stream = io.StringIO()
+    line = telemetry.RequestLine("shop", logging.INFO, stream)
+    line.write(**said)  # type: ignore[arg-type]
+    [fast] = [json.loads(text) for text in stream.getvalue().splitlines()]
+    assert slow.keys() == fast.keys()
+    assert {**slow, "time": ""} == {**fast, "time": ""}
+    assert slow["time"][:11] == fast["time"][:11]
+    line.write("GET", "/v1/jane doe", 200, 1.0, 'x", "y": "jane@example.org')
+    assert "jane" not in stream.getvalue()
+
+
+def test_no_line_of_a_request_above_its_level() -> None:
+    stream = io.StringIO()
+    telemetry.RequestLine("shop", logging.WARNING, stream).write("GET", "/", 200, 1, "")
+    assert stream.getvalue() == ""

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import and_, bindparam, delete, exists, select, update
@@ -129,14 +130,23 @@ def _held(row: Any) -> HeldFolio:
         wrap=row.wrap,
         payload=row.payload,
         digest=row.digest,
-        terms=CustodyTerms.from_json(row.terms),
+        terms=_terms(row.terms),
         basis=row.basis,
         last_activity=row.last_activity,
         retention=row.retention,
-        tags=tuple(json.loads(row.tags)),
+        tags=_tags(row.tags),
         entries=row.entries,
         created_at=row.created_at,
     )
+
+
+# Few texts differ, and their values cannot change: each is read once.
+_terms = lru_cache(maxsize=1024)(CustodyTerms.from_json)
+
+
+@lru_cache(maxsize=1024)
+def _tags(text: str) -> tuple[str, ...]:
+    return tuple(json.loads(text))
 
 
 def insert_version(tx: Tx, sealed: SealedVersion) -> None:

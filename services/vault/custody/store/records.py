@@ -17,7 +17,15 @@ from services.chassis.prepared import Prepared
 from services.vault.custody.errors import EtagStale
 from services.vault.custody.state import CollisionState, TurnState
 from services.vault.custody.store.turns import is_active, is_gone, is_visible
-from services.vault.custody.tables import alias, collision, custody, record, turn
+from services.vault.custody.tables import (
+    alias,
+    collision,
+    consent,
+    custody,
+    objection,
+    record,
+    turn,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +69,7 @@ SCANNED_ROWS: Final = 500  # rows of a group that one page looks at, at least
 
 _ALIAS_OF_RECORD = and_(alias.c.party == record.c.party, alias.c.record == record.c.id)
 
-_FIND = Prepared(
+_SELECT = (
     select(
         record.c.party,
         record.c.id,
@@ -79,6 +87,42 @@ _FIND = Prepared(
         is_visible(record.c.arrived_by),
     )
 )
+_FIND = Prepared(_SELECT)
+_FIND_WITH_FACTS = Prepared(
+    _SELECT.add_columns(
+        exists()
+        .where(
+            custody.c.party == record.c.party,
+            custody.c.record == record.c.id,
+            is_gone(custody.c.left_by),
+        )
+        .label("handed_over"),
+        or_(
+            exists().where(
+                consent.c.party == record.c.party, consent.c.record == record.c.id
+            ),
+            exists().where(
+                objection.c.party == record.c.party, objection.c.record == record.c.id
+            ),
+        ).label("has_rights"),
+    )
+)
+
+
+class FoundRecord(NamedTuple):
+    """A record with what a decision asks of it beside its folios."""
+
+    record: StoredRecord
+    handed_over: bool
+    has_rights: bool
+
+
+def find_with_facts(connection: Connection, party: str, id_: str) -> FoundRecord | None:
+    """As `find_record`, `is_handed_over`, and whether anything is filed, in one."""
+    row = _FIND_WITH_FACTS.first(connection, party=party, id=id_)
+    if row is None:
+        return None
+    return FoundRecord(StoredRecord(*row[:-2]), bool(row[-2]), bool(row[-1]))
 
 
 def find_record(connection: Connection, party: str, id_: str) -> StoredRecord | None:
