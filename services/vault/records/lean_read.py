@@ -6,7 +6,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from services.chassis.auth import Principal
+from contracts.scopes import Scope
+from services.chassis.auth import Principal, need
 from services.chassis.lean import LeanRoute, RawHeaders
 from services.vault.records.answers import disclosed_bytes
 from services.vault.records.reads import Reads
@@ -22,6 +23,8 @@ def lean_read(reads: Reads) -> LeanRoute:
     async def serve(
         caller: Principal, id_: str, purpose: str | None
     ) -> tuple[bytes, RawHeaders]:
+        # The guard lets those in, too, who may have the pseudonym view alone.
+        need(caller, Scope.RECORDS_READ)
         return disclosed_bytes(await reads.read(caller, purpose, id_))
 
     return LeanRoute(PATH, RECORD_ID, b"keyturn-purpose", _PURPOSE, serve)
