@@ -125,14 +125,20 @@ async def test_a_turn_between_decision_and_answer_ends_in_a_denial(shop: Shop) -
     rooms = shop.vault.rooms
 
     class TurnedMeanwhile(Access):
-        async def append(self, drafts):  # type: ignore[no-untyped-def]
-            event = await super().append(drafts)
+        async def _disclose(self, caller, drafts):  # type: ignore[no-untyped-def]
+            event = await super()._disclose(caller, drafts)
             if drafts[0].type.endswith("record.read.v1"):
                 await handover.turn()
             return event
 
     access = TurnedMeanwhile(
-        rooms.parties, rooms.changes, rooms.reads, load_policy(), rooms.access.metrics
+        rooms.parties,
+        rooms.changes,
+        rooms.reads,
+        load_policy(),
+        rooms.access.metrics,
+        quota=rooms.quota,
+        daily_records=1_000,
     )
     reads = Reads(rooms.changes, rooms.keyring, rooms.catalogues, access)
     principal = await shop.vault.app.state.verifier.verify(
