@@ -127,7 +127,7 @@ sizes:
 	if [ -n "$$bare" ]; then echo "no SPDX line:"; echo "$$bare"; exit 1; fi
 
 .PHONY: contracts
-contracts: $(STAMP) ## Generate OpenAPI, AsyncAPI, schemas, rule packs and deploy/SETTINGS.md
+contracts: $(STAMP) ## Generate OpenAPI, AsyncAPI, schemas, rule packs, deploy/SETTINGS.md and METRICS.md
 	$(PY) -m services.cli.packs
 	$(PY) -m deploy.contracts
 

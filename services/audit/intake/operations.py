@@ -37,12 +37,24 @@ Offsets = dict[tuple[str, int], int]
 
 @dataclass(slots=True)
 class IntakeState:
-    """What metrics show: parked and dropped events, lanes behind, the bus."""
+    """What metrics show.
 
-    parked: int = 0
-    dropped: int = 0
-    gaps: int = 0
-    bus: bool = False
+    Attributes:
+        parked, dropped: Events.
+        gaps: Lanes that are behind their signed head.
+        bus: Whether it answers.
+        behind: By source, events under signed heads that the log does not hold.
+        unfetched: By topic, messages that the bus still has.
+        sources: By source, whether it answered last.
+    """
+
+    parked: int
+    dropped: int
+    gaps: int
+    bus: bool
+    behind: dict[str, int]
+    unfetched: dict[str, int]
+    sources: dict[str, bool]
 
 
 class Intake:
@@ -69,8 +81,18 @@ class Intake:
     def state(self) -> IntakeState:
         """What metrics show."""
         verdict = self._desk.verdict
+        missing = verdict.missing()
+        behind = {filler.service: 0 for filler in self._fillers}
+        for service, first, last in missing.values():
+            behind[service] += last - first + 1
         return IntakeState(
-            verdict.parked, verdict.dropped, len(verdict.missing()), self._bus
+            parked=verdict.parked,
+            dropped=verdict.dropped,
+            gaps=len(missing),
+            bus=self._bus,
+            behind=behind,
+            unfetched=self._subscriber.behind(),
+            sources={filler.service: filler.up for filler in self._fillers},
         )
 
     async def run(self) -> None:

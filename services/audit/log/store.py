@@ -284,6 +284,15 @@ def alerts(connection: Connection, limit: int) -> list[AlertRow]:
     return [AlertRow(*row) for row in rows]
 
 
+def alert_counts(connection: Connection) -> dict[tuple[str, bool], int]:
+    """Return how many alerts there are by code and whether acknowledged."""
+    done = alert.c.acknowledged_at.is_not(None)
+    rows = connection.execute(
+        select(alert.c.code, done, func.count()).group_by(alert.c.code, done)
+    )
+    return {(row[0], bool(row[1])): row[2] for row in rows}
+
+
 def all_hashes(connection: Connection, size: int) -> Iterable[bytes]:
     """Yield every leaf hash in order, in slices."""
     for first in range(0, size, SLICE):

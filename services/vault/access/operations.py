@@ -14,6 +14,7 @@ from typing import Final, NoReturn, Protocol, TypeVar
 from contracts.events import vault as vault_events
 from contracts.events.payload import MAX_ITEMS, EventDraft
 from contracts.purposes import Purpose
+from services.chassis import measures
 from services.chassis.auth import Principal, PrincipalKind
 from services.chassis.database import DatabaseError
 from services.chassis.journal import Journal
@@ -110,6 +111,8 @@ class Access:
         self._reads = reads
         self._policy = policy
         self.metrics = metrics
+        self._gaps = metrics.counter(measures.POLICY_GAP)
+        self._denials = metrics.counter(measures.DENIED)
 
     @property
     def policy_version(self) -> str:
@@ -290,7 +293,7 @@ class Access:
 
     def _reason(self, outcome: Denied | Gap) -> str:
         if isinstance(outcome, Gap):
-            self.metrics.policy_gap.inc()
+            self._gaps.inc()
             return GAP
         return outcome.reason
 
@@ -314,7 +317,7 @@ class Access:
         record: str | None,
         classes: Sequence[str] = (),
     ) -> EventDraft:
-        self.metrics.denied.labels(reason).inc()
+        self._denials.labels(reason).inc()
         event = vault_events.AccessDenied.model_validate(
             {
                 **caller.acted(),
