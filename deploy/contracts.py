@@ -22,7 +22,7 @@ from contracts.events.payload import Payload
 from contracts.events.topics import PARTITIONS, TOPICS
 from contracts.events.transfer import TRANSFER_EVENTS
 from contracts.events.vault import VAULT_EVENTS
-from deploy import client_models, metrics_reference, settings_reference
+from deploy import client_models, dashboard, metrics_reference, settings_reference
 from services.chassis.clock import SystemClock
 from services.vault.host import init
 from services.vault.settings import VaultSettings
@@ -172,6 +172,7 @@ def documents() -> Iterator[tuple[Path, str]]:
         yield client_models.document(service, document)
     yield settings_reference.PATH, settings_reference.text()
     yield metrics_reference.PATH, metrics_reference.text()
+    yield dashboard.PATH, dashboard.text()
 
 
 def main() -> int:

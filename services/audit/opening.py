@@ -18,6 +18,7 @@ from services.audit.search import store as _search  # noqa: F401 - and of SEARCH
 from services.audit.settings import AuditSettings
 from services.chassis import installation
 from services.chassis import migrate as migrations
+from services.chassis.backup import Kept, back_up
 from services.chassis.clock import Clock, random_alias, random_bytes
 from services.chassis.database import Database
 from services.chassis.engines import Engines, postgres_engines, sqlite_engines
@@ -152,6 +153,28 @@ def init(settings: AuditSettings) -> Opening:
         settings.state_dir, identity, "audit", bytes(opening.source.key.verify_key)
     )
     return opening
+
+
+def backup(settings: AuditSettings, folder: Path) -> list[str]:
+    """Copy audit's part of the state, while it runs; return the files.
+
+    The published files and the search index are not in it: both are made again from
+    the log's database. On PostgreSQL only the log's public key stands in a file.
+
+    Raises:
+        BackupRefused: Not there; the message says why.
+        SettingsError, KeyFileRefused, EngineRefused: Audit cannot be opened.
+    """
+    key = open_audit(settings).database_key
+    name = str(settings.database_path.relative_to(settings.state_dir))
+    databases = [Kept(name, key)] if settings.database_url is None else []
+    return back_up(
+        "audit",
+        settings.state_dir,
+        folder,
+        databases=databases,
+        files=[installation.LOG_VKEY],
+    )
 
 
 def migrate(settings: AuditSettings) -> None:

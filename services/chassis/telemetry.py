@@ -26,6 +26,7 @@ from prometheus_client import (
     Histogram,
     PlatformCollector,
     ProcessCollector,
+    disable_created_metrics,
     generate_latest,
 )
 
@@ -180,6 +181,7 @@ class Metrics:
     """
 
     def __init__(self, *, process: bool = True) -> None:
+        disable_created_metrics()  # a second series for each, which nobody asks for
         self.registry = CollectorRegistry(auto_describe=True)
         self._made: dict[str, Counter | Gauge | Histogram] = {}
         self._totals: dict[tuple[str, ...], float] = {}
