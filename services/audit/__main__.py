@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`python -m services.audit init|migrate|backup|serve|fsck`."""
+"""`python -m services.audit init|migrate|backup|replay|serve|fsck`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from services.audit.app import create_app
 from services.audit.errors import AuditError
 from services.audit.intake.sources import SourceKeys
 from services.audit.log.fsck import Fsck
-from services.audit.opening import backup, init, migrate, open_audit
+from services.audit.opening import backup, init, migrate, open_audit, replay
 from services.audit.settings import AuditSettings
 from services.chassis import installation
 from services.chassis.backup import BackupRefused
@@ -38,6 +38,7 @@ COMMANDS = {
     "init": "make keys, databases and the log's key; repeatable, after the vault's",
     "migrate": "bring both databases to this version",
     "backup": "copy its part of the state into --to DIR, while it runs",
+    "replay": "bring a database that is older than the published log up to it",
     "serve": "serve until SIGTERM",
     "fsck": "make the whole log again from database and files, and compare",
 }
@@ -57,6 +58,8 @@ def main() -> int:
         elif command == "backup":
             for name in backup(settings, parsed.to):
                 print(f"kept: {name}")
+        elif command == "replay":
+            print(f"{replay(settings)} leaves replayed")
         elif command == "migrate":
             migrate(settings)
         else:

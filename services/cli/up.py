@@ -31,9 +31,7 @@ both, apart. Exit code: 0 after Ctrl-C, 1 if a part did not start or kept ending
 def _port(service: str) -> Any:
     text = f"TCP port of {service}, on loopback."
     variable = f"KEYTURN_{service.rpartition(' ')[2].upper()}_PORT"
-    return typer.Option(
-        min=1, max=65535, help=text, metavar="PORT", envvar=variable
-    )
+    return typer.Option(min=1, max=65535, help=text, metavar="PORT", envvar=variable)
 
 
 def up(

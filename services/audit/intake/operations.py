@@ -19,6 +19,7 @@ from services.audit.intake.desk import Desk
 from services.audit.intake.filler import Filler
 from services.audit.intake.sources import SignedHead, SourceClient, SourceKeys
 from services.audit.log import store
+from services.audit.log.arrivals import Position
 from services.audit.log.operations import Batch, Log
 from services.chassis.bus import BusUnavailable, OffsetLost, Received, Subscriber
 from services.chassis.database import DatabaseError
@@ -76,6 +77,7 @@ class Intake:
         self._offsets: Offsets = {}
         self._seek_again = asyncio.Event()
         self._bus = False
+        self._unheaded: set[str] = set()
 
     @property
     def state(self) -> IntakeState:
@@ -200,6 +202,21 @@ class Intake:
         )
         for claim, leaf in zip(claims, held, strict=True):
             self._desk.compared(claim, leaf)
+        await self._complete(claims)
+
+    async def _complete(self, claims: Sequence[SignedHead]) -> None:
+        """Store heads of lanes that were replayed from the files, which hold none."""
+        heads = {
+            claim.head.lane: (
+                Position(claim.head.seq, claim.head.leaf),
+                claim.signature,
+            )
+            for claim in claims
+            if claim.head.lane in self._unheaded
+        }
+        if heads:
+            await self._log.journal.write(lambda tx: store.put_heads(tx, heads))
+            self._unheaded -= heads.keys()
 
     async def _reset(self) -> None:
         """Forget everything and begin at what the database holds."""
@@ -210,5 +227,6 @@ class Intake:
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             self._desk.reset(rows)
+            self._unheaded = {row.lane for row in rows if not row.head}
             self._offsets = {}
             return
