@@ -37,7 +37,7 @@ REFUSALS = (
 COMMANDS = {
     "init": "make keys, databases and the log's key; repeatable, after the vault's",
     "migrate": "bring both databases to this version",
-    "backup": "copy its part of the state into --to DIR, while it runs",
+    "backup": "copy its part of the state, while it runs",
     "replay": "bring a database that is older than the published log up to it",
     "serve": "serve until SIGTERM",
     "fsck": "make the whole log again from database and files, and compare",
@@ -84,7 +84,9 @@ def _parser() -> argparse.ArgumentParser:
     for name, text in COMMANDS.items():
         command = commands.add_parser(name, help=text, description=text)
         if name == "backup":
-            command.add_argument("--to", type=Path, required=True, metavar="DIR")
+            command.add_argument(
+                "--to", type=Path, required=True, metavar="DIR", help="where"
+            )
     return parser
 
 

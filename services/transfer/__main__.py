@@ -34,7 +34,7 @@ REFUSALS = (
 COMMANDS = {
     "init": "make keys and database; repeatable, after the vault's",
     "migrate": "bring the database to this version",
-    "backup": "copy its part of the state into --to DIR, while it runs",
+    "backup": "copy its part of the state, while it runs",
     "serve": "serve people's steps until SIGTERM",
     "worker": "do what the system owes until SIGTERM; any number may run",
 }
@@ -70,7 +70,9 @@ def _parser() -> argparse.ArgumentParser:
     for name, text in COMMANDS.items():
         command = commands.add_parser(name, help=text, description=text)
         if name == "backup":
-            command.add_argument("--to", type=Path, required=True, metavar="DIR")
+            command.add_argument(
+                "--to", type=Path, required=True, metavar="DIR", help="where"
+            )
     return parser
 
 

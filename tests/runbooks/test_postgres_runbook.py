@@ -17,7 +17,7 @@ pytestmark = [
     *ON_POSTGRES,
     *ON_KAFKA,
     pytest.mark.slow,
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(660),
     pytest.mark.skipif(shutil.which("pg_dump") is None, reason="no pg_dump here"),
 ]
 

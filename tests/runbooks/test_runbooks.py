@@ -18,7 +18,7 @@ EMBEDDED: Final = sorted(
     if path.name not in ("README.md", "postgres.md")
 )
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(660)]
 
 
 @pytest.mark.parametrize("name", EMBEDDED)
