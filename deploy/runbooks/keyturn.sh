@@ -15,7 +15,7 @@ ready() {
     for url; do
         for _ in $(seq 60); do
             if curl -fs -m 3 "$url/readyz" > /dev/null; then break; fi
-            if [ -n "${KEYTURN:-}" ] && ! kill -0 "$KEYTURN"; then break; fi
+            if [ -n "${KEYTURN:-}" ] && ! kill -0 "$KEYTURN" 2> /dev/null; then break; fi
             sleep 1
         done
         curl -fs -m 3 "$url/readyz" > /dev/null || { echo "not ready: $url"; return 1; }
