@@ -30,6 +30,6 @@ read_customer() {
     local token id; token=$(login acme-crm)
     shop POST "$token" /v1/records/lookup "{\"identifiers\":[{\"field\":\"external_id\",\"value\":\"$1\"}]}"
     id=$(grep -o '[0-9a-f]\{8\}-[0-9a-f-]\{27\}' last.json | head -1)
-    [ -n "$id" ] && curl -fsS -H "Authorization: Bearer $token" "$VAULT/v1/records/$id"
-    echo
+    [ -n "$id" ] || return 1
+    curl -fsS -H "Authorization: Bearer $token" "$VAULT/v1/records/$id" && echo
 }
