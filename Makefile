@@ -22,7 +22,7 @@ LIMIT ?=
 #: Evidence for `make verify-strangers`.
 DIR ?= build/demo/evidence
 #: Tests to run: `make test T=tests/unit`; in how many processes.
-T ?= tests --ignore=tests/crash --ignore=tests/browser --ignore=tests/deploy
+T ?= tests --ignore=tests/crash --ignore=tests/runbooks --ignore=tests/browser --ignore=tests/deploy
 JOBS ?= 2
 PYTEST_EXTRA ?=
 #: What to measure: `make bench BENCH="--section reads"`.
@@ -55,12 +55,12 @@ test: $(STAMP) ## All tests on the embedded default (SQLite, embedded broker)
 	$(PYTEST) $(T)
 
 .PHONY: test-crash
-test-crash: $(STAMP) ## Kill processes at every labelled point of a handover; bad days (several minutes)
-	$(PYTEST) tests/crash
+test-crash: $(STAMP) ## Kill processes at every labelled point of a handover; bad days; play the runbooks (several minutes)
+	$(PYTEST) tests/crash tests/runbooks
 
 .PHONY: test-scaled
 test-scaled: $(STAMP) kcat ## Integration and end-to-end tests and the demonstration on PostgreSQL and Apache Kafka
-	$(PY) -m deploy.worlds run --dir $(WORLD) -- bash -c '$(PYTEST) -m "postgres or kafka" tests/integration tests/attack tests/crash tests/e2e tests/deploy && $(PY) -m deploy.demo once --scaled --dir build/demo-scaled $(LIMITED)'
+	$(PY) -m deploy.worlds run --dir $(WORLD) -- bash -c '$(PYTEST) -m "postgres or kafka" tests/integration tests/attack tests/crash tests/runbooks tests/e2e tests/deploy && $(PY) -m deploy.demo once --scaled --dir build/demo-scaled $(LIMITED)'
 
 .PHONY: kcat
 kcat:
@@ -127,7 +127,7 @@ sizes:
 	if [ -n "$$bare" ]; then echo "no SPDX line:"; echo "$$bare"; exit 1; fi
 
 .PHONY: contracts
-contracts: $(STAMP) ## Generate OpenAPI, AsyncAPI, schemas, rule packs and deploy/SETTINGS.md
+contracts: $(STAMP) ## Generate OpenAPI, AsyncAPI, schemas, rule packs, deploy/SETTINGS.md and METRICS.md
 	$(PY) -m services.cli.packs
 	$(PY) -m deploy.contracts
 

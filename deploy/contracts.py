@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Generates what is committed: OpenAPI, AsyncAPI, schemas, client models, settings.
+"""Generates what is committed: OpenAPI, AsyncAPI, schemas, client models, references.
 
 python -m deploy.contracts            write them into contracts/ and deploy/
 python -m deploy.contracts --check    compare, and exit 1 where they differ
@@ -22,7 +22,7 @@ from contracts.events.payload import Payload
 from contracts.events.topics import PARTITIONS, TOPICS
 from contracts.events.transfer import TRANSFER_EVENTS
 from contracts.events.vault import VAULT_EVENTS
-from deploy import client_models, settings_reference
+from deploy import client_models, dashboard, metrics_reference, settings_reference
 from services.chassis.clock import SystemClock
 from services.vault.host import init
 from services.vault.settings import VaultSettings
@@ -171,6 +171,8 @@ def documents() -> Iterator[tuple[Path, str]]:
         yield ROOT / "openapi" / f"{service}.json", _text(document)
         yield client_models.document(service, document)
     yield settings_reference.PATH, settings_reference.text()
+    yield metrics_reference.PATH, metrics_reference.text()
+    yield dashboard.PATH, dashboard.text()
 
 
 def main() -> int:

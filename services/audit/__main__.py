@@ -1,19 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`python -m services.audit init|migrate|serve|fsck`."""
+"""`python -m services.audit init|migrate|backup|replay|serve|fsck`."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import sys
+from pathlib import Path
 
 from services.audit.app import create_app
 from services.audit.errors import AuditError
 from services.audit.intake.sources import SourceKeys
 from services.audit.log.fsck import Fsck
-from services.audit.opening import init, migrate, open_audit
+from services.audit.opening import backup, init, migrate, open_audit, replay
 from services.audit.settings import AuditSettings
 from services.chassis import installation
+from services.chassis.backup import BackupRefused
 from services.chassis.clock import SystemClock
 from services.chassis.database import Database, DatabaseError
 from services.chassis.engines import EngineRefused
@@ -23,6 +25,7 @@ from services.chassis.settings import SettingsError
 from services.chassis.slots import SlotTaken
 
 REFUSALS = (
+    BackupRefused,
     SettingsError,
     KeyFileRefused,
     EngineRefused,
@@ -34,6 +37,8 @@ REFUSALS = (
 COMMANDS = {
     "init": "make keys, databases and the log's key; repeatable, after the vault's",
     "migrate": "bring both databases to this version",
+    "backup": "copy its part of the state, while it runs",
+    "replay": "bring a database that is older than the published log up to it",
     "serve": "serve until SIGTERM",
     "fsck": "make the whole log again from database and files, and compare",
 }
@@ -41,7 +46,8 @@ COMMANDS = {
 
 def main() -> int:
     """Run one command; return its exit code."""
-    command = _parser().parse_args().command
+    parsed = _parser().parse_args()
+    command = parsed.command
     try:
         settings = AuditSettings.from_environ(os.environ)
         if command == "fsck":
@@ -49,6 +55,11 @@ def main() -> int:
         if command == "init":
             opening = init(settings)
             print(f"audit is ready; its log is {opening.signer.verifier.name}")
+        elif command == "backup":
+            for name in backup(settings, parsed.to):
+                print(f"kept: {name}")
+        elif command == "replay":
+            print(f"{replay(settings)} leaves replayed")
         elif command == "migrate":
             migrate(settings)
         else:
@@ -71,7 +82,11 @@ def _parser() -> argparse.ArgumentParser:
         dest="command", required=True, metavar="COMMAND", help="what to do:"
     )
     for name, text in COMMANDS.items():
-        commands.add_parser(name, help=text, description=text)
+        command = commands.add_parser(name, help=text, description=text)
+        if name == "backup":
+            command.add_argument(
+                "--to", type=Path, required=True, metavar="DIR", help="where"
+            )
     return parser
 
 

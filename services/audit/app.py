@@ -26,6 +26,7 @@ from services.audit.log.files import CHECKPOINT, FileMissing, TileFiles
 from services.audit.log.operations import Log
 from services.audit.log.reading import LogReadings
 from services.audit.log.routes import router as log_router
+from services.audit.measuring import Measuring
 from services.audit.opening import Opening, init, open_audit
 from services.audit.search.export import Exports
 from services.audit.search.operations import Searches
@@ -54,7 +55,6 @@ from services.chassis.transport import client_context, http_client, kafka_securi
 from services.chassis.upkeep import Upkeep, broker_address
 from services.chassis.variables import Secret
 
-WATCH_SECONDS: Final = 1.0
 RETRY_SECONDS: Final = 1.0
 
 
@@ -165,12 +165,7 @@ class _Run:
             metrics=metrics,
             keep_seconds=opening.settings.outbox_keep_seconds,
         )
-        self._size = metrics.gauge("log_size", "Leaves under the checkpoint.")
-        self._found = metrics.gauge("search_size", "Leaves that can be found.")
-        self._parked = metrics.gauge("intake_parked", "Events not yet under a head.")
-        self._gaps = metrics.gauge("intake_gaps", "Lanes that are behind their head.")
-        self._dropped = metrics.gauge("intake_dropped", "Events of no source.")
-        self._bus = metrics.gauge("intake_bus_up", "Whether the bus answers.")
+        self._measuring = Measuring(metrics, self.log, self._projection, clock)
 
     async def writes(self) -> None:
         """Check that the log's database takes a write."""
@@ -193,7 +188,12 @@ class _Run:
             background = Background()
             stack.push_async_callback(background.stop)
             background.start(
-                [*self._upkeep.work(), self._intake(), self._projection.run()]
+                [
+                    *self._upkeep.work(),
+                    *self._upkeep.measuring(),
+                    self._intake(),
+                    self._projection.run(),
+                ]
             )
             yield
 
@@ -223,7 +223,7 @@ class _Run:
             ),
             self._sources,
         )
-        watch = asyncio.create_task(self._watch(intake))
+        watch = asyncio.create_task(self._measuring.run(intake))
         try:
             await intake.run()
         finally:
@@ -272,17 +272,6 @@ class _Run:
             client_secret=Secret(credentials["client_secret"]),
             clock=self._clock,
         )
-
-    async def _watch(self, intake: Intake) -> None:
-        while True:
-            state = intake.state
-            self._size.set(self.log.size)
-            self._found.set(self._projection.size)
-            self._parked.set(state.parked)
-            self._gaps.set(state.gaps)
-            self._dropped.set(state.dropped)
-            self._bus.set(float(state.bus))
-            await asyncio.sleep(WATCH_SECONDS)
 
 
 def openapi(environ: Mapping[str, str]) -> dict[str, Any]:

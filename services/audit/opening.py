@@ -13,12 +13,14 @@ from nacl.signing import SigningKey
 from contracts.log.note import NoteSigner
 from services.audit.log import store as _log  # noqa: F401 - defines tables of LOG
 from services.audit.log.files import TileFiles
+from services.audit.log.replay import Replay
 from services.audit.schema import LOG, OWN_LANES, SEARCH
 from services.audit.search import store as _search  # noqa: F401 - and of SEARCH
 from services.audit.settings import AuditSettings
 from services.chassis import installation
 from services.chassis import migrate as migrations
-from services.chassis.clock import Clock, random_alias, random_bytes
+from services.chassis.backup import Kept, back_up
+from services.chassis.clock import Clock, SystemClock, random_alias, random_bytes
 from services.chassis.database import Database
 from services.chassis.engines import Engines, postgres_engines, sqlite_engines
 from services.chassis.journal import Journal
@@ -31,6 +33,7 @@ from services.chassis.key_files import (
 )
 from services.chassis.lanes import Source
 from services.chassis.migrate import Line
+from services.chassis.slots import hold_slot
 
 SLOT = "audit-1/log"
 
@@ -152,6 +155,54 @@ def init(settings: AuditSettings) -> Opening:
         settings.state_dir, identity, "audit", bytes(opening.source.key.verify_key)
     )
     return opening
+
+
+def replay(settings: AuditSettings) -> int:
+    """Bring a database that is older than the published log up to it.
+
+    Returns:
+        How many leaves were missing.
+
+    Raises:
+        LogDamaged: The published log does not continue the stored one.
+        SlotTaken: Audit is running.
+        SettingsError, KeyFileRefused, EngineRefused: Audit cannot be opened.
+        MigrationRefused: The database is not this version's.
+    """
+    opening = open_audit(settings)
+    migrations.migrate(opening.migrations(), settings.state_dir)
+    database = Database(opening.log_engines(), clock=SystemClock())
+    try:
+        slot = hold_slot(database.engines, settings.state_dir, SLOT)
+        try:
+            work = Replay(opening.files(), opening.signer.verifier, opening.source)
+            return database.submit(work.run).result()
+        finally:
+            slot.release()
+    finally:
+        database.close()
+
+
+def backup(settings: AuditSettings, folder: Path) -> list[str]:
+    """Copy audit's part of the state, while it runs; return the files.
+
+    The published files and the search index are not in it: both are made again from
+    the log's database. On PostgreSQL only the log's public key stands in a file.
+
+    Raises:
+        BackupRefused: Not there; the message says why.
+        SettingsError, KeyFileRefused, EngineRefused: Audit cannot be opened.
+    """
+    key = open_audit(settings).database_key
+    name = str(settings.database_path.relative_to(settings.state_dir))
+    databases = [Kept(name, key)] if settings.database_url is None else []
+    return back_up(
+        "audit",
+        settings.state_dir,
+        folder,
+        databases=databases,
+        files=[installation.LOG_VKEY],
+    )
 
 
 def migrate(settings: AuditSettings) -> None:

@@ -149,6 +149,15 @@ class Subscriber:
         self._topics = tuple(topics)
         self._consumer: AIOKafkaConsumer | None = None
         self._connected_to = ""
+        self._next: dict[TopicPartition, int] = {}
+
+    def behind(self) -> dict[str, int]:
+        """Return by topic how many messages were not fetched, as last answered."""
+        found = dict.fromkeys(self._topics, 0)
+        for place, following in self._next.items():
+            end = self._consumer.highwater(place) if self._consumer else None
+            found[place.topic] += max(0, (end or 0) - following)
+        return found
 
     async def seek(self, offsets: Mapping[tuple[str, int], int]) -> None:
         """Connect and position every partition: at its offset, or at the beginning.
@@ -191,7 +200,8 @@ class Subscriber:
             wanted = offsets.get(key, first[partition])
             if wanted > last[partition]:
                 raise OffsetLost("a stored offset lies beyond the partition's end")
-            consumer.seek(partition, max(wanted, first[partition]))
+            self._next[partition] = max(wanted, first[partition])
+            consumer.seek(partition, self._next[partition])
 
     async def fetch(self, wait_seconds: float, limit: int) -> list[Received]:
         """Return what has arrived, at most `limit` messages, in partition order.
@@ -220,6 +230,8 @@ class Subscriber:
         except (TimeoutError, OSError) as exc:
             await self.abandon()
             raise BusUnavailable("the broker does not answer") from exc
+        for partition, batch in batches.items():
+            self._next[partition] = batch[-1].offset + 1
         return [_received(record) for batch in batches.values() for record in batch]
 
     async def abandon(self) -> None:

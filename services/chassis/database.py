@@ -37,6 +37,7 @@ from services.chassis.transaction import (
     Lock,
     LockKind,
     Tx,
+    Watch,
 )
 
 __all__ = [
@@ -50,6 +51,7 @@ __all__ = [
     "Lock",
     "LockKind",
     "Tx",
+    "Watch",
 ]
 
 T = TypeVar("T")
@@ -88,6 +90,7 @@ class Database:
     ) -> None:
         self.engines = engines
         self.step = step
+        self.watch = Watch()
         self._clock = clock
         self._on_commit = on_commit
         self._on_fatal = on_fatal
@@ -308,12 +311,14 @@ class Database:
 
     def _commit(self, group: list[_Request[Any]]) -> bool:
         CRASH_POINTS.reach("database.before_commit")
+        began = time.monotonic()
         try:
             self.engines.commit(self._open_connection())
         except Exception as exc:  # noqa: BLE001 - any failure leaves the same doubt
             if self.step is not None:
                 self.step.unknown()
             self._drop_connection()
+            self.watch.failed("commit")
             if self.engines.is_io_error(exc):
                 self._on_fatal("the disk refused a commit")
             for request in group:
@@ -321,6 +326,7 @@ class Database:
                 error.__cause__ = exc
                 _answer(request, None, error)
             return False
+        self.watch.committed(time.monotonic() - began)
         CRASH_POINTS.reach("database.after_commit")
         if self.step is not None:
             self.step.committed()
@@ -329,6 +335,7 @@ class Database:
     def _after_failure(self, group: list[_Request[Any]], exc: Exception) -> None:
         """Retry a failed group one request at a time; answer a failed single."""
         if isinstance(exc, Fenced):
+            self.watch.failed("fenced")
             self._on_fatal("another process has taken this lane")
             for request in group:
                 _answer(request, None, exc)
@@ -337,6 +344,7 @@ class Database:
             for request in group:
                 self._run([request], more=False)
             return
+        self.watch.failed("refused")
         _answer(group[0], None, _translated(exc))
 
     def _open(self) -> Connection:

@@ -9,6 +9,7 @@ WAL-reset corruption bug of SQLite before 3.51.3 (decision 0002).
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -103,18 +104,56 @@ def sqlite_engines(path: Path, key: bytes) -> Engines:
     return Engines(writer, reader, embedded=True, inline=inline)
 
 
+def copy_sqlite(source: Path, key: bytes, target: Path) -> None:
+    """Copy a database that may be in use, whole and encrypted under the same key.
+
+    One snapshot: writers go on meanwhile and are not in it. The copy is opened again
+    and every page of it checked before this returns.
+
+    Args:
+        source: The database file.
+        key: 32 bytes, as in `sqlite_engines`.
+        target: The copy; must not exist.
+
+    Raises:
+        EngineRefused: The source does not open, or the copy is not whole.
+        OSError: The disk refused.
+    """
+    os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    try:
+        with closing(_connect(source, key)) as live, closing(_keyed(target, key)) as to:
+            live.backup(to)
+        with closing(_keyed(target, key)) as copy:
+            found = copy.execute("PRAGMA cipher_integrity_check").fetchall()
+            found += copy.execute("PRAGMA integrity_check").fetchall()
+    except sqlcipher.Error as exc:
+        raise EngineRefused(f"{source.name} was not copied; nothing is kept") from exc
+    if found != [("ok",)]:
+        raise EngineRefused(f"the copy of {source.name} is damaged")
+
+
+def _keyed(path: Path, key: bytes) -> Any:
+    raw = sqlcipher.connect(
+        str(path),
+        isolation_level=None,
+        timeout=BUSY_MS / 1000,
+        check_same_thread=False,
+        cached_statements=512,
+    )
+    raw.execute(f"PRAGMA key = \"x'{key.hex()}'\"")
+    return raw
+
+
+def _connect(path: Path, key: bytes) -> Any:
+    raw = _keyed(path, key)
+    raw.execute("PRAGMA journal_mode = WAL")
+    return raw
+
+
 def _sqlite_engine(path: Path, key: bytes, begin: str | None, pool: int) -> Engine:
     def connect() -> Any:
-        raw = sqlcipher.connect(
-            str(path),
-            isolation_level=None,
-            timeout=BUSY_MS / 1000,
-            check_same_thread=False,
-            cached_statements=512,
-        )
+        raw = _connect(path, key)
         cursor = raw.cursor()
-        cursor.execute(f"PRAGMA key = \"x'{key.hex()}'\"")
-        cursor.execute("PRAGMA journal_mode = WAL")
         cursor.execute("PRAGMA synchronous = FULL")
         cursor.execute("PRAGMA foreign_keys = ON")
         cursor.execute("PRAGMA secure_delete = ON")

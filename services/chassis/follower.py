@@ -88,6 +88,8 @@ class Follower:
         self._horizon_ms = int(horizon_seconds * 1000)
         self._on_alarm = on_alarm
         self.alarm: str | None = None
+        self.published = 0  # leaves under the last checkpoint that was looked at
+        self.followed = 0
 
     async def run(self) -> None:
         """Follow until cancelled. An alarm stops trimming until it is gone."""
@@ -128,6 +130,7 @@ class Follower:
         note = await self._log.checkpoint()
         checkpoint = self._open(note)
         pin = await self._journal.read(self._pin)
+        self.published, self.followed = checkpoint.size, pin.size
         if checkpoint.size < pin.size:
             raise LogRefused("rollback")
         if checkpoint.size == pin.size:
@@ -142,6 +145,7 @@ class Follower:
         CRASH_POINTS.reach("follower.before_receipt")
         await self._journal.write(lambda tx: self._store(tx, edge, note, upto))
         CRASH_POINTS.reach("follower.after_receipt")
+        self.followed = edge.size
         return True
 
     def _open(self, note: bytes) -> Checkpoint:

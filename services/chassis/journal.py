@@ -90,8 +90,12 @@ class Journal:
         """The open lane's id."""
         return self._lane.lane_id
 
-    def listen(self, listener: Callable[[], None]) -> None:
-        """Have `listener` called, on the running event loop, after each commit."""
+    def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Have `listener` called, on the running event loop, after each commit.
+
+        Returns:
+            What ends it.
+        """
         loop = asyncio.get_running_loop()
         called = threading.Event()
 
@@ -106,6 +110,7 @@ class Journal:
                 loop.call_soon_threadsafe(listen)
 
         self._listeners.append(call)
+        return lambda: self._listeners.remove(call)
 
     def close(self) -> None:
         """End the lane in good order and stop the writer."""
@@ -119,5 +124,5 @@ class Journal:
             self.database.close()
 
     def _committed(self) -> None:
-        for call in self._listeners:
+        for call in tuple(self._listeners):
             call()

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import and_, delete, select, update
+from sqlalchemy import and_, delete, func, select, update
 from sqlalchemy.engine import Connection
 
 from contracts.events.payload import EventDraft
@@ -41,6 +41,14 @@ class LaneHead:
     head: bytes
     receipted_seq: int
     successor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Events of all lanes since the first: committed, and found in the log."""
+
+    committed: int
+    receipted: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,3 +183,12 @@ def stats(connection: Connection, tables: LaneTables, now_ms: int) -> OutboxStat
         rows=sum(row[0] for row in rows),
         oldest_seconds=max(0.0, (now_ms - oldest) / 1000),
     )
+
+
+def totals(connection: Connection, tables: LaneTables) -> Totals:
+    """Return how many events were ever committed, and how many receipted."""
+    lane = tables.lane
+    row = connection.execute(
+        select(func.sum(lane.c.seq), func.sum(lane.c.receipted_seq))
+    ).one()
+    return Totals(int(row[0] or 0), int(row[1] or 0))

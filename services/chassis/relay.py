@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from sqlalchemy.engine import Connection
@@ -22,7 +22,7 @@ from services.chassis.bus import BusUnavailable, Message, Publisher
 from services.chassis.crashpoints import CRASH_POINTS
 from services.chassis.database import DatabaseError
 from services.chassis.journal import Journal
-from services.chassis.outbox import PAGE_ROWS, OutboxRow
+from services.chassis.outbox import PAGE_ROWS, LaneHead, OutboxRow
 
 WINDOW_BYTES: Final = 1_900_000  # two journals share a topic: below 4 MB together
 IDLE_SECONDS: Final = 0.5  # look again without a commit of our own
@@ -55,7 +55,7 @@ class Relay:
 
     async def run(self) -> None:
         """Relay until cancelled. A missing broker is waited for."""
-        self._journal.listen(self._wake.set)
+        end = self._journal.listen(self._wake.set)
         try:
             while True:
                 self._wake.clear()
@@ -79,7 +79,15 @@ class Relay:
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(self._wake.wait(), IDLE_SECONDS)
         finally:
+            end()
             await self._publisher.abandon()
+
+    def behind(self, heads: Iterable[LaneHead]) -> int:
+        """Return how many events neither the bus has from this relay nor the log."""
+        return sum(
+            head.seq - max(self._sent.get(head.lane, 0), head.receipted_seq)
+            for head in heads
+        )
 
     async def _round(self) -> int:
         """Publish the next rows of every lane; how many there were."""

@@ -133,6 +133,11 @@ class RollbackCheck:
         except LogUnreachable:
             return
 
+    @property
+    def has_passed(self) -> bool:
+        """Whether the log has answered, and the database is not older."""
+        return self._passed.is_set()
+
     async def passed(self) -> None:
         """Return once the log has answered, and the database is not older."""
         await self._passed.wait()

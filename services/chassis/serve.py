@@ -40,6 +40,7 @@ from services.chassis.crashpoints import CRASH_POINTS
 from services.chassis.docs import docs_router, problems_router, service_router
 from services.chassis.headers import Entrance, RequestFrame
 from services.chassis.health import Check, health_router
+from services.chassis.host_facts import show_host
 from services.chassis.lean import LeanWay, declared
 from services.chassis.peers import PeerProtocol
 from services.chassis.settings import ServiceSettings, SettingsError
@@ -90,8 +91,10 @@ def create_service_app(
 
     Raises:
         AppError: A route is unguarded, lax, or shares its operation id.
+        SettingsError: The TLS certificate cannot be read.
     """
     metrics = metrics or Metrics()
+    show_host(metrics, settings)
     clock = clock or clocks.SystemClock()
     app = FastAPI(
         title=f"Keyturn {settings.SERVICE}".strip(),

@@ -14,9 +14,10 @@ import logging
 import re
 import sys
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, ClassVar, TextIO
+from typing import Any, ClassVar, TextIO, TypeVar, cast
 
 import structlog
 from prometheus_client import (
@@ -26,9 +27,14 @@ from prometheus_client import (
     Histogram,
     PlatformCollector,
     ProcessCollector,
+    disable_created_metrics,
     generate_latest,
 )
 
+from services.chassis import measures
+from services.chassis.measures import Measure
+
+M = TypeVar("M", Counter, Gauge, Histogram)
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -208,55 +214,54 @@ class RequestLine:
 
 
 class Metrics:
-    """The metrics of one process, in a registry of its own.
+    """The metrics of one process, in a registry of its own; `measures` declares them.
 
     Labels are route templates, codes and journal names; never a path or an id.
     """
 
-    BUCKETS: ClassVar[tuple[float, ...]] = (
-        *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05),
-        *(0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
-    )
-
     def __init__(self, *, process: bool = True) -> None:
+        # Else each counter has a second series, which nobody asks for.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry(auto_describe=True)
+        self._made: dict[str, Counter | Gauge | Histogram] = {}
+        self._totals: dict[tuple[str, ...], float] = {}
         if process:
             ProcessCollector(registry=self.registry)
             PlatformCollector(registry=self.registry)
-        self.http_requests = self.counter(
-            "http_requests", "Answered requests.", ("method", "route", "status")
-        )
-        self.http_seconds = Histogram(
-            "keyturn_http_request_seconds",
-            "Time from request to the end of the answer.",
-            ("method", "route"),
-            buckets=self.BUCKETS,
-            registry=self.registry,
-        )
-        self.outbox_age = self.gauge(
-            "outbox_oldest_seconds", "Age of the oldest unreceipted event.", "journal"
-        )
-        self.outbox_events = self.gauge(
-            "outbox_events", "Events not yet found in the published log.", "journal"
-        )
-        self.relay_lag = self.gauge(
-            "relay_lag_events", "Committed events not yet on the bus.", "journal"
-        )
-        self.follower_lag = self.gauge(
-            "follower_lag_leaves", "Published leaves not yet followed.", "journal"
-        )
-        self.policy_gap = self.counter(
-            "policy_gap", "Decisions that no policy matched; a gap to close.", ()
-        )
-        self.denied = self.counter("denied", "Denied accesses.", ("reason",))
+        self.http_requests = self.counter(measures.HTTP_REQUESTS)
+        self.http_seconds = self.histogram(measures.HTTP_SECONDS)
 
-    def counter(self, name: str, meaning: str, labels: tuple[str, ...]) -> Counter:
-        """Add a counter `keyturn_<name>_total`."""
-        return Counter(f"keyturn_{name}", meaning, labels, registry=self.registry)
+    def counter(self, measure: Measure) -> Counter:
+        """Return the counter of a measure; it is shown from the first call on."""
+        return self._of(Counter, measure)
 
-    def gauge(self, name: str, meaning: str, *labels: str) -> Gauge:
-        """Add a gauge `keyturn_<name>`."""
-        return Gauge(f"keyturn_{name}", meaning, labels, registry=self.registry)
+    def gauge(self, measure: Measure) -> Gauge:
+        """Return the gauge of a measure; it is shown from the first call on."""
+        return self._of(Gauge, measure)
+
+    def histogram(self, measure: Measure) -> Histogram:
+        """Return the histogram of a measure; it is shown from the first call on."""
+        return self._of(partial(Histogram, buckets=measure.buckets), measure)
+
+    def reach(self, measure: Measure, total: float, **labels: str) -> None:
+        """Raise a counter to a total that is counted elsewhere, as in a database."""
+        counter = self.counter(measure)
+        key = (measure.name, *labels.values())
+        shown = counter.labels(**labels) if labels else counter
+        shown.inc(max(0.0, total - self._totals.get(key, 0.0)))
+        self._totals[key] = max(total, self._totals.get(key, 0.0))
+
+    def _of(self, make: Callable[..., M], measure: Measure) -> M:
+        made = self._made.get(measure.name)
+        if made is None:
+            made = make(
+                measure.name,
+                measure.meaning,
+                tuple(measure.labels),
+                registry=self.registry,
+            )
+            self._made[measure.name] = made
+        return cast("M", made)
 
     def render(self) -> bytes:
         """Return the text exposition format, version 0.0.4."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
@@ -37,6 +38,19 @@ class CommitUnknown(DatabaseError):  # noqa: N818
 
 class Fenced(DatabaseError):  # noqa: N818
     """Another process has taken this writer's place; this process must stop."""
+
+
+@dataclass(slots=True)
+class Watch:
+    """Is told of a writer's commits and failures, in its thread; must not block.
+
+    Attributes:
+        committed: Told the seconds that a COMMIT took.
+        failed: Told `commit`, `fenced` or `refused` when a group failed.
+    """
+
+    committed: Callable[[float], None] = lambda _seconds: None
+    failed: Callable[[str], None] = lambda _kind: None
 
 
 class LockKind(IntEnum):

@@ -11,22 +11,43 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from functools import partial
 from typing import Any, Final
 
 from contracts.log.note import NoteVerifier
-from services.chassis import installation, outbox, telemetry
+from services.chassis import installation, measures, outbox, telemetry
 from services.chassis.bus import BusUnavailable, Publisher
 from services.chassis.clock import Clock, milliseconds
-from services.chassis.database import DatabaseError
+from services.chassis.database import Database, DatabaseError
 from services.chassis.follower import Follower, LogReader
 from services.chassis.journal import Journal
 from services.chassis.relay import Relay
+from services.chassis.rollback import RollbackCheck
 from services.chassis.settings import ServiceSettings
 from services.chassis.telemetry import Metrics
 from services.chassis.transport import kafka_security
 
 WATCH_SECONDS: Final = 2.0
 WAIT_FOR_LOG_SECONDS: Final = 1.0
+ALARM_CODES: Final = ("rollback", "fork", "twice", "gap", "note")
+FAILURE_KINDS: Final = ("commit", "fenced", "refused")
+
+
+def watch_database(metrics: Metrics, name: str, database: Database) -> None:
+    """Have a database's commits and failures measured."""
+    seconds = metrics.histogram(measures.COMMIT_SECONDS).labels(name)
+    failures = metrics.counter(measures.DATABASE_FAILURES)
+    for kind in FAILURE_KINDS:
+        failures.labels(name, kind)  # shown as 0 before the first
+    database.watch.committed = seconds.observe
+    database.watch.failed = lambda kind: failures.labels(name, kind).inc()
+
+
+def show_check(metrics: Metrics, check: RollbackCheck) -> None:
+    """Show whether the database was held against the log."""
+    metrics.gauge(measures.ROLLBACK_CHECKED).set_function(
+        lambda: float(check.has_passed)
+    )
 
 
 def broker_address(settings: ServiceSettings) -> str:
@@ -75,25 +96,26 @@ class Upkeep:
         self._clock = clock
         self._keep_seconds = keep_seconds
         self._may_receipt = may_receipt
-        self._age, self._events = metrics.outbox_age, metrics.outbox_events
-        self._relay_up = metrics.gauge(
-            "relay_up", "Whether the bus took the last events.", "journal"
-        )
-        self._alarm = metrics.gauge(
-            "follower_alarm", "Whether the published log contradicts itself.", "journal"
-        )
+        self._metrics = metrics
+        self._relays: dict[str, Relay] = {}
+        for name, journal in journals.items():
+            watch_database(metrics, name, journal.database)
 
     def work(self) -> list[Coroutine[Any, Any, None]]:
-        """Return the coroutines to run: relay, follow, watch for each journal."""
+        """Return the coroutines to run: relay and follow for each journal."""
         return [
             made(name, journal)
             for name, journal in self._journals.items()
-            for made in (self._relay, self._follow, self._watch)
+            for made in (self._relay, self._follow)
         ]
 
+    def measuring(self) -> list[Coroutine[Any, Any, None]]:
+        """Return what measures each journal, whoever does the work."""
+        return [self._watch(name, journal) for name, journal in self._journals.items()]
+
     async def _relay(self, name: str, journal: Journal) -> None:
-        up = self._relay_up.labels(name)
-        relay = Relay(
+        up = self._metrics.gauge(measures.RELAY_UP).labels(name)
+        self._relays[name] = relay = Relay(
             journal,
             Publisher(
                 lambda: broker_address(self._settings), kafka_security(self._settings)
@@ -115,8 +137,19 @@ class Upkeep:
         )
         if self._may_receipt is not None:
             await self._may_receipt()
-        self._alarm.labels(name).set_function(lambda: float(follower.alarm is not None))
+        self._show(name, follower)
         await follower.run()
+
+    def _show(self, name: str, follower: Follower) -> None:
+        alarm = self._metrics.gauge(measures.FOLLOWER_ALARM)
+        for code in ALARM_CODES:
+            alarm.labels(name, code).set_function(partial(_alarms, follower, code))
+        self._metrics.gauge(measures.FOLLOWER_LEAVES).labels(name).set_function(
+            lambda: float(follower.followed)
+        )
+        self._metrics.gauge(measures.FOLLOWER_LAG).labels(name).set_function(
+            lambda: float(max(0, follower.published - follower.followed))
+        )
 
     async def _verifier(self) -> NoteVerifier:
         """Return the log's public key, once audit's `init` has written it."""
@@ -128,14 +161,25 @@ class Upkeep:
 
     async def _watch(self, name: str, journal: Journal) -> None:
         """Measure what waits to be found in the log."""
-        age, events = self._age.labels(name), self._events.labels(name)
         while True:
             with contextlib.suppress(DatabaseError):
-                found = await journal.read(
-                    lambda c: outbox.stats(
-                        c, journal.tables, milliseconds(self._clock.now())
-                    )
-                )
-                age.set(found.oldest_seconds)
-                events.set(found.rows)
+                await self._measure(name, journal)
             await asyncio.sleep(WATCH_SECONDS)
+
+    async def _measure(self, name: str, journal: Journal) -> None:
+        metrics, tables = self._metrics, journal.tables
+        now = milliseconds(self._clock.now())
+        waiting = await journal.read(lambda c: outbox.stats(c, tables, now))
+        totals = await journal.read(lambda c: outbox.totals(c, tables))
+        metrics.gauge(measures.OUTBOX_OLDEST).labels(name).set(waiting.oldest_seconds)
+        metrics.gauge(measures.OUTBOX_EVENTS).labels(name).set(waiting.rows)
+        metrics.reach(measures.COMMITTED, totals.committed, journal=name)
+        metrics.reach(measures.RECEIPTED, totals.receipted, journal=name)
+        relay = self._relays.get(name)
+        if relay is not None:
+            heads = await journal.read(lambda c: outbox.heads(c, tables))
+            metrics.gauge(measures.RELAY_LAG).labels(name).set(relay.behind(heads))
+
+
+def _alarms(follower: Follower, code: str) -> float:
+    return float(follower.alarm == code)

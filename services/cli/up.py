@@ -30,16 +30,26 @@ both, apart. Exit code: 0 after Ctrl-C, 1 if a part did not start or kept ending
 
 def _port(service: str) -> Any:
     text = f"TCP port of {service}, on loopback."
-    return typer.Option(min=1, max=65535, help=text, metavar="PORT")
+    variable = f"KEYTURN_{service.rpartition(' ')[2].upper()}_PORT"
+    return typer.Option(min=1, max=65535, help=text, metavar="PORT", envvar=variable)
 
 
 def up(
     state: Annotated[
-        Path, typer.Option(metavar="DIR", help="Databases, log and locks.")
+        Path,
+        typer.Option(
+            metavar="DIR",
+            help="Databases, log and locks.",
+            envvar="KEYTURN_STATE_DIR",
+        ),
     ] = Path(".keyturn"),
     keys: Annotated[
         Path,
-        typer.Option(metavar="DIR", help="Keys; never inside the state directory."),
+        typer.Option(
+            metavar="DIR",
+            help="Keys; never inside the state directory.",
+            envvar="KEYTURN_KEYS_DIR",
+        ),
     ] = Path(".keyturn-keys"),
     vault_port: Annotated[int, _port("the vault")] = 8401,
     transfer_port: Annotated[int, _port("transfer")] = 8402,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`python -m services.transfer init|migrate|serve|worker`."""
+"""`python -m services.transfer init|migrate|backup|serve|worker`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import argparse
 import asyncio
 import os
 import sys
+from pathlib import Path
 
+from services.chassis.backup import BackupRefused
 from services.chassis.database import DatabaseError
 from services.chassis.engines import EngineRefused
 from services.chassis.key_files import KeyFileRefused
@@ -16,10 +18,11 @@ from services.chassis.serve import run
 from services.chassis.settings import SettingsError
 from services.chassis.slots import SlotTaken
 from services.transfer.app import create_app, run_worker
-from services.transfer.opening import init, migrate
+from services.transfer.opening import backup, init, migrate
 from services.transfer.settings import TransferSettings
 
 REFUSALS = (
+    BackupRefused,
     SettingsError,
     KeyFileRefused,
     EngineRefused,
@@ -31,6 +34,7 @@ REFUSALS = (
 COMMANDS = {
     "init": "make keys and database; repeatable, after the vault's",
     "migrate": "bring the database to this version",
+    "backup": "copy its part of the state, while it runs",
     "serve": "serve people's steps until SIGTERM",
     "worker": "do what the system owes until SIGTERM; any number may run",
 }
@@ -38,10 +42,15 @@ COMMANDS = {
 
 def main() -> int:
     """Run one command; return its exit code."""
-    command = _parser().parse_args().command
+    parsed = _parser().parse_args()
+    command = parsed.command
     try:
         settings = TransferSettings.from_environ(os.environ)
-        _run(settings, command)
+        if command == "backup":
+            for name in backup(settings, parsed.to):
+                print(f"kept: {name}")
+        else:
+            _run(settings, command)
     except REFUSALS as refused:
         print(refused, file=sys.stderr)
         return 1
@@ -59,7 +68,11 @@ def _parser() -> argparse.ArgumentParser:
         dest="command", required=True, metavar="COMMAND", help="what to do:"
     )
     for name, text in COMMANDS.items():
-        commands.add_parser(name, help=text, description=text)
+        command = commands.add_parser(name, help=text, description=text)
+        if name == "backup":
+            command.add_argument(
+                "--to", type=Path, required=True, metavar="DIR", help="where"
+            )
     return parser
 
 

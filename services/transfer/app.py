@@ -49,17 +49,19 @@ from services.chassis.serve import arm_crash_point, create_service_app
 from services.chassis.slots import SlotTaken, hold_slot
 from services.chassis.telemetry import Metrics
 from services.chassis.transport import http_client
-from services.chassis.upkeep import Upkeep
+from services.chassis.upkeep import Upkeep, show_check
 from services.transfer.execution import Executions, Worker, progress
 from services.transfer.handovers.operations import Handovers
 from services.transfer.handovers.readings import Readings
 from services.transfer.handovers.routes import router as handovers_router
+from services.transfer.measuring import measure_handovers
 from services.transfer.opening import Opening, credentials, init, open_transfer
 from services.transfer.settings import TransferSettings
 from services.transfer.vault_client import VaultClient
 
 UPKEEP_SLOT: Final = "transfer-upkeep"
 TAKE_OVER_SECONDS: Final = 1.0
+GIVE_WAY_SECONDS: Final = 60.0  # a worker cannot be scraped: a server goes before it
 
 
 def create_app(
@@ -156,7 +158,7 @@ async def run_worker(settings: TransferSettings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    async with base.running():
+    async with base.running(GIVE_WAY_SECONDS):
         telemetry.logger().info("worker.started", slot=base.journal.slot)
         await base.worker().run(stopping)
     telemetry.logger().info("worker.stopped")
@@ -248,8 +250,12 @@ class Base:
             yield
 
     @contextlib.asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Start what runs beside the work; end it after the last of it."""
+    async def running(self, give_way: float | None = None) -> AsyncIterator[None]:
+        """Start what runs beside the work; end it after the last of it.
+
+        Args:
+            give_way: After so many seconds of upkeep another process may have it.
+        """
         async with contextlib.AsyncExitStack() as stack:
             # Closed in the reverse order: tasks, then the lane, and the slot last.
             engines = self.journal.database.engines
@@ -265,10 +271,19 @@ class Base:
             stack.push_async_callback(self.http.aclose)
             background = Background()
             stack.push_async_callback(background.stop)
-            background.start([self._keep(check), check.run(stop_process)])
+            upkeep = self._upkeep(check)
+            show_check(self.metrics, check)
+            background.start(
+                [
+                    self._keep(upkeep, give_way),
+                    check.run(stop_process),
+                    *upkeep.measuring(),
+                    measure_handovers(self.metrics, self.journal, self.clock),
+                ]
+            )
             yield
 
-    async def _keep(self, check: RollbackCheck) -> None:
+    async def _keep(self, upkeep: Upkeep, give_way: float | None) -> None:
         """Relay and follow, while no other process of this database does.
 
         All processes write one outbox, so one of them is enough to empty it; when it
@@ -282,11 +297,13 @@ class Base:
                 await asyncio.sleep(TAKE_OVER_SECONDS)
                 continue
             try:
-                async with asyncio.TaskGroup() as group:
-                    for work in self._upkeep(check).work():
-                        group.create_task(work)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(give_way), asyncio.TaskGroup() as group:
+                        for work in upkeep.work():
+                            group.create_task(work)
             finally:
                 slot.release()
+            await asyncio.sleep(2 * TAKE_OVER_SECONDS)
 
     def _upkeep(self, check: RollbackCheck) -> Upkeep:
         return Upkeep(

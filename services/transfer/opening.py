@@ -21,6 +21,7 @@ from nacl.bindings import (
 from nacl.signing import SigningKey
 
 from services.chassis import migrate as migrations
+from services.chassis.backup import Kept, back_up
 from services.chassis.clock import Clock, random_alias, random_bytes
 from services.chassis.engines import Engines, postgres_engines, sqlite_engines
 from services.chassis.idempotency import IdempotencyStore
@@ -169,6 +170,23 @@ def migrate(settings: TransferSettings) -> None:
         MigrationRefused: The database is not this version's, or refused a revision.
     """
     migrations.migrate(open_transfer(settings).migrations(), settings.state_dir)
+
+
+def backup(settings: TransferSettings, folder: Path) -> list[str]:
+    """Copy transfer's part of the state, while it runs; return the files.
+
+    On PostgreSQL there is none.
+
+    Raises:
+        BackupRefused: Not there; the message says why.
+        SettingsError, KeyFileRefused, EngineRefused: Transfer cannot be opened.
+    """
+    key = bytes.fromhex(open_transfer(settings).database_key.reveal())
+    embedded = settings.database_url is None
+    databases = [Kept("transfer/transfer.db", key)] if embedded else []
+    return back_up(
+        "transfer", settings.state_dir, folder, databases=databases, files=[]
+    )
 
 
 def credentials(settings: TransferSettings) -> tuple[str, Secret]:

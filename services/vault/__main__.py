@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`python -m services.vault init|migrate|serve|enrol|revoke`: the vault on its host."""
+"""`python -m services.vault COMMAND`: the vault on its host; `--help` lists them."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from contracts.officers import OfficerRole, key_id
 from contracts.purposes import Purpose
 from contracts.scopes import Scope
 from services.chassis import serve
+from services.chassis.backup import BackupRefused
 from services.chassis.clock import SystemClock
 from services.chassis.database import DatabaseError
 from services.chassis.engines import EngineRefused
@@ -30,6 +31,7 @@ from services.vault.parties.enrolment import Enrolment
 from services.vault.settings import VaultSettings
 
 REFUSALS = (
+    BackupRefused,
     SettingsError,
     VaultError,
     KeyFileRefused,
@@ -67,6 +69,12 @@ def _init(settings: VaultSettings, parsed: argparse.Namespace) -> int:
 
 def _migrate(settings: VaultSettings, _parsed: argparse.Namespace) -> int:
     host.migrate(settings)
+    return 0
+
+
+def _backup(settings: VaultSettings, parsed: argparse.Namespace) -> int:
+    for name in host.backup(settings, parsed.to):
+        print(f"kept: {name}")
     return 0
 
 
@@ -186,6 +194,9 @@ def _parser() -> argparse.ArgumentParser:
     init.set_defaults(run=_init)
     migrate = _command(commands, "migrate", "bring the databases to this version")
     migrate.set_defaults(run=_migrate)
+    backup = _command(commands, "backup", "copy its part of the state, while it runs")
+    backup.add_argument("--to", type=Path, required=True, metavar="DIR", help="where")
+    backup.set_defaults(run=_backup)
     _command(commands, "serve", "serve until SIGTERM").set_defaults(run=_serve)
     enrol = _command(commands, "enrol", "enrol a party, a client or an officer")
     kinds = enrol.add_subparsers(required=True, metavar="KIND", help="who it is:")

@@ -31,7 +31,7 @@ from services.chassis.settings import SettingsError
 from services.chassis.slots import HeldSlot, hold_slot
 from services.chassis.telemetry import Metrics
 from services.chassis.transport import http_client
-from services.chassis.upkeep import Upkeep
+from services.chassis.upkeep import Upkeep, show_check
 from services.chassis.variables import Mode
 from services.vault.access import Access, Quota, load_policy
 from services.vault.catalogue import Catalogues
@@ -40,6 +40,7 @@ from services.vault.keys.keyring import Keyring
 from services.vault.keys.sealing import NONCE_BYTES, Key, open_sealed, seal
 from services.vault.mandate import Ground, Mandates, carried_packs
 from services.vault.mandate.routes import router as mandate_router
+from services.vault.measuring import measure_keys
 from services.vault.opening import Opening, open_vault
 from services.vault.parties import Parties
 from services.vault.parties.issuer import TokenIssuer
@@ -301,9 +302,13 @@ class _Run:
                 stack.push_async_callback(self._http.aclose)
             background = Background()
             stack.push_async_callback(background.stop)
+            upkeep = self._upkeep(check)
+            show_check(self._metrics, check)
             background.start(
                 [
-                    *self._upkeep(check).work(),
+                    *upkeep.work(),
+                    *upkeep.measuring(),
+                    measure_keys(self._metrics, self._rooms.keys),
                     self._rooms.mandates.watch(),
                     self._rooms.quota.sweep(),
                     check.run(stop_process),

@@ -18,9 +18,10 @@ from nacl.signing import SigningKey
 
 from contracts.scopes import Scope
 from services.chassis import migrate as migrations
+from services.chassis.backup import Kept, back_up
 from services.chassis.clock import Clock, random_bytes, rfc3339
 from services.chassis.engines import postgres_engines
-from services.chassis.installation import INSTALLATION, name_source
+from services.chassis.installation import INSTALLATION, SOURCES, name_source
 from services.chassis.key_files import (
     create_private,
     load_or_create_seed,
@@ -99,6 +100,32 @@ def migrate(settings: VaultSettings) -> None:
             The vault cannot be opened; the message says how to mend it.
     """
     migrations.migrate(open_vault(settings).migrations(), settings.state_dir)
+
+
+def backup(settings: VaultSettings, folder: Path) -> list[str]:
+    """Copy the vault's part of the state, with the vault running; return the files.
+
+    On PostgreSQL only what stands in files. Keys are copied after the records that
+    need them: a key that the copy has and no record uses does no harm.
+
+    Raises:
+        BackupRefused: Not there; the message says why.
+        SettingsError, RootKeyError, KeysNotReady, KeyFileRefused, EngineRefused:
+            The vault cannot be opened; the message says how to mend it.
+    """
+    opening = open_vault(settings)
+    folders = {"records": "vault", "reads": "vault", "keys": "vault-keys"}
+    databases = [
+        Kept(f"{where}/{name}.db", opening.database_keys[name].secret)
+        for name, where in folders.items()
+    ]
+    return back_up(
+        "vault",
+        settings.state_dir,
+        folder,
+        databases=databases if opening.embedded else [],
+        files=[INSTALLATION, SOURCES, "vault/db.keys", "backups/**/*"],
+    )
 
 
 @contextmanager

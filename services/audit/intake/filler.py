@@ -39,7 +39,7 @@ class Filler:
         bus_is_up: Callable[[], bool],
     ) -> None:
         self._source = source
-        self._service = source.service
+        self.service = source.service
         self._log = log
         self._desk = desk
         self._bus_is_up = bus_is_up
@@ -60,13 +60,13 @@ class Filler:
     async def _poll(self) -> None:
         """Ask for the heads, and for what was missing at the last poll already."""
         rows = await self._log.journal.read(store.positions)
-        known = {row.lane: row.seq for row in rows if row.service == self._service}
+        known = {row.lane: row.seq for row in rows if row.service == self.service}
         heads = await self._source.heads(self._desk.installation)
         self._compare(heads, known)
         missing = {
             lane: (first, last)
             for lane, (service, first, last) in self._desk.verdict.missing().items()
-            if service == self._service
+            if service == self.service
         }
         for lane, (first, last) in missing.items():
             # Still on its way over Kafka, unless nothing moved since the last poll.
@@ -83,7 +83,7 @@ class Filler:
         """
         ends = {}
         for signed in heads:
-            if self._desk.head(self._service, signed.head, signed.signature):
+            if self._desk.head(self.service, signed.head, signed.signature):
                 ends[signed.head.lane] = signed.head.seq
         for lane, seq in known.items():
             if ends.get(lane, 0) < seq:
@@ -102,11 +102,11 @@ class Filler:
             await self._desk.room()
 
     def _take(self, lane: str, sent: Sent) -> None:
-        event = self._desk.verdict.offer(self._service, sent.event)
+        event = self._desk.verdict.offer(self.service, sent.event)
         if event is None or event.lane != lane or sent.signature is None:
             return
         head = Head(self._desk.installation, lane, event.seq, event.leaf)
-        self._desk.head(self._service, head, sent.signature)
+        self._desk.head(self.service, head, sent.signature)
 
     def _count(self, lane: str, first: int) -> None:
         """Count how often a gap was asked for in vain; report it when it stays."""

@@ -19,6 +19,7 @@ from services.audit.intake.desk import Desk
 from services.audit.intake.filler import Filler
 from services.audit.intake.sources import SignedHead, SourceClient, SourceKeys
 from services.audit.log import store
+from services.audit.log.arrivals import Position
 from services.audit.log.operations import Batch, Log
 from services.chassis.bus import BusUnavailable, OffsetLost, Received, Subscriber
 from services.chassis.database import DatabaseError
@@ -37,12 +38,24 @@ Offsets = dict[tuple[str, int], int]
 
 @dataclass(slots=True)
 class IntakeState:
-    """What metrics show: parked and dropped events, lanes behind, the bus."""
+    """What metrics show.
 
-    parked: int = 0
-    dropped: int = 0
-    gaps: int = 0
-    bus: bool = False
+    Attributes:
+        parked, dropped: Events.
+        gaps: Lanes that are behind their signed head.
+        bus: Whether it answers.
+        behind: By source, events under signed heads that the log does not hold.
+        unfetched: By topic, messages that the bus still has.
+        sources: By source, whether it answered last.
+    """
+
+    parked: int
+    dropped: int
+    gaps: int
+    bus: bool
+    behind: dict[str, int]
+    unfetched: dict[str, int]
+    sources: dict[str, bool]
 
 
 class Intake:
@@ -64,13 +77,24 @@ class Intake:
         self._offsets: Offsets = {}
         self._seek_again = asyncio.Event()
         self._bus = False
+        self._unheaded: set[str] = set()
 
     @property
     def state(self) -> IntakeState:
         """What metrics show."""
         verdict = self._desk.verdict
+        missing = verdict.missing()
+        behind = {filler.service: 0 for filler in self._fillers}
+        for service, first, last in missing.values():
+            behind[service] += last - first + 1
         return IntakeState(
-            verdict.parked, verdict.dropped, len(verdict.missing()), self._bus
+            parked=verdict.parked,
+            dropped=verdict.dropped,
+            gaps=len(missing),
+            bus=self._bus,
+            behind=behind,
+            unfetched=self._subscriber.behind(),
+            sources={filler.service: filler.up for filler in self._fillers},
         )
 
     async def run(self) -> None:
@@ -178,6 +202,21 @@ class Intake:
         )
         for claim, leaf in zip(claims, held, strict=True):
             self._desk.compared(claim, leaf)
+        await self._complete(claims)
+
+    async def _complete(self, claims: Sequence[SignedHead]) -> None:
+        """Store heads of lanes that were replayed from the files, which hold none."""
+        heads = {
+            claim.head.lane: (
+                Position(claim.head.seq, claim.head.leaf),
+                claim.signature,
+            )
+            for claim in claims
+            if claim.head.lane in self._unheaded
+        }
+        if heads:
+            await self._log.journal.write(lambda tx: store.put_heads(tx, heads))
+            self._unheaded -= heads.keys()
 
     async def _reset(self) -> None:
         """Forget everything and begin at what the database holds."""
@@ -188,5 +227,6 @@ class Intake:
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             self._desk.reset(rows)
+            self._unheaded = {row.lane for row in rows if not row.head}
             self._offsets = {}
             return

@@ -90,8 +90,9 @@ def published(
         raise LogBehindTiles(
             f"the published log has {checkpoint.size} leaves and the database "
             f"{tree.size}: it was restored from an older copy. Restore the newest "
-            "copy of audit's database, or start a new log as the runbook says; "
-            "this one is not continued, because a second order would be a fork"
+            "copy of audit's database, or bring this one up to the published log with "
+            "`python -m services.audit replay`; it is not continued as it is, because "
+            "a second order would be a fork"
         )
     if checkpoint.size == tree.size and checkpoint.root != root:
         raise LogDamaged("the published log and the database are two different logs")

@@ -10,8 +10,10 @@ from typing import Any
 from sqlalchemy import and_, func, insert, select, update
 from sqlalchemy.engine import Connection
 
+from services.audit.log.arrivals import Position
 from services.audit.log.tables import alert, leaf, offset, position, tree
 from services.audit.schema import OWN_LANES
+from services.chassis.clock import milliseconds
 from services.chassis.database import Tx
 
 SLICE = 5_000  # leaves read at once
@@ -132,6 +134,41 @@ def put_position(tx: Tx, row: PositionRow) -> None:
     )
     if moved.rowcount == 0:
         tx.execute(insert(position).values(**asdict(row)))
+
+
+def put_heads(tx: Tx, heads: Mapping[str, tuple[Position, bytes]]) -> None:
+    """Store the sources' signatures over ends of lanes that were replayed."""
+    for lane, (end, signature) in heads.items():
+        tx.execute(
+            update(position)
+            .where(
+                position.c.lane == lane,
+                position.c.seq == end.seq,
+                position.c.leaf_hash == end.leaf,
+                position.c.head == b"",
+            )
+            .values(head=signature)
+        )
+
+
+def put_own_lane(tx: Tx, row: PositionRow) -> None:
+    """Have one of audit's own lanes end where the log holds it, all of it receipted."""
+    lane = OWN_LANES.lane
+    end = {
+        "seq": row.seq,
+        "leaf_hash": row.leaf_hash,
+        "head": row.head,
+        "receipted_seq": row.seq,
+    }
+    moved = tx.execute(
+        update(lane).where(lane.c.id == row.lane, lane.c.seq <= row.seq).values(**end)
+    )
+    known = select(lane.c.id).where(lane.c.id == row.lane)
+    if moved.rowcount == 0 and tx.execute(known).first() is None:
+        opened = {"slot": row.slot, "opened_at": milliseconds(tx.now)}
+        made = {"id": row.lane, "successor": "", "closed": 0}
+        tx.execute(insert(lane).values(**made, **opened, **end))
+    tx.execute(update(lane).where(lane.c.id == row.previous).values(successor=row.lane))
 
 
 def followers_of(connection: Connection, lane: str) -> list[PositionRow]:
@@ -282,6 +319,15 @@ def alerts(connection: Connection, limit: int) -> list[AlertRow]:
         .limit(limit)
     )
     return [AlertRow(*row) for row in rows]
+
+
+def alert_counts(connection: Connection) -> dict[tuple[str, bool], int]:
+    """Return how many alerts there are by code and whether acknowledged."""
+    done = alert.c.acknowledged_at.is_not(None)
+    rows = connection.execute(
+        select(alert.c.code, done, func.count()).group_by(alert.c.code, done)
+    )
+    return {(row[0], bool(row[1])): row[2] for row in rows}
 
 
 def all_hashes(connection: Connection, size: int) -> Iterable[bytes]:

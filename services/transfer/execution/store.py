@@ -21,6 +21,7 @@ VERIFIED = "verified"
 FAILED = "failed"
 
 _MOVED = (EXECUTED, VERIFIED)
+STATES = (WAITING, EXECUTED, VERIFIED, FAILED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,3 +226,45 @@ def progress(connection: Connection | Tx, handover: str) -> Progress:
         rate=round(rate, 1),
         eta_seconds=eta if total else None,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What metrics show of batches.
+
+    Attributes:
+        states: Batches of some handovers, by state.
+        held, expired: Leases of these that run, and that ran out in a worker's hand.
+        executed, verified: Batches of all handovers that came so far.
+        folios: Folios that were moved, of all handovers.
+    """
+
+    states: dict[str, int]
+    held: int
+    expired: int
+    executed: int
+    verified: int
+    folios: int
+
+
+def count_batches(
+    connection: Connection, handovers: Sequence[str], now_ms: int
+) -> Counted:
+    """Count the batches of `handovers`, and what came of those of all."""
+    of_these = batch.c.handover.in_(handovers)
+    states = dict.fromkeys(STATES, 0)
+    for state, count in connection.execute(
+        select(batch.c.state, func.count()).where(of_these).group_by(batch.c.state)
+    ):
+        states[state] = count
+    leased = select(func.count()).where(of_these, batch.c.leased_by != "")
+    held = connection.execute(leased.where(batch.c.lease_until > now_ms)).scalar_one()
+    gone = connection.execute(leased.where(batch.c.lease_until <= now_ms)).scalar_one()
+    done = connection.execute(
+        select(
+            func.count(batch.c.executed_at),
+            func.count(batch.c.verified_at),
+            func.coalesce(func.sum(batch.c.moved), 0),
+        )
+    ).one()
+    return Counted(states, held, gone, *map(int, done))

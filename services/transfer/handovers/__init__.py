@@ -13,8 +13,10 @@ from services.transfer.handovers.store import (
     lease_drive,
     release_drives,
 )
+from services.transfer.handovers.store import by_state as handovers_by_state
 from services.transfer.handovers.store import documents as counting_documents
 from services.transfer.handovers.store import get as stored_handover
+from services.transfer.handovers.store import ids_in as handovers_in
 from services.transfer.handovers.store import in_states as idle_in_states
 from services.transfer.handovers.store import position as position_of
 from services.transfer.handovers.views import Progress
@@ -27,6 +29,8 @@ __all__ = [
     "State",
     "VaultStep",
     "counting_documents",
+    "handovers_by_state",
+    "handovers_in",
     "hold_drive",
     "idle_in_states",
     "lease_drive",

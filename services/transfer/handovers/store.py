@@ -141,6 +141,20 @@ def in_states(
     return [_handover(row) for row in rows]
 
 
+def by_state(connection: Connection) -> tuple[dict[State, int], int]:
+    """Return how many handovers are in each state, and how many have a fault."""
+    counted = select(handover.c.state, func.count()).group_by(handover.c.state)
+    faulty = select(func.count()).where(handover.c.fault != "")
+    found = {State(state): count for state, count in connection.execute(counted)}
+    return found, connection.execute(faulty).scalar_one()
+
+
+def ids_in(connection: Connection, states: Sequence[State]) -> list[str]:
+    """Return the ids of the handovers in some states."""
+    wanted = handover.c.state.in_([state.value for state in states])
+    return list(connection.execute(select(handover.c.id).where(wanted)).scalars())
+
+
 def create(tx: Tx, row: HandoverRow) -> None:
     """Insert a new handover in its first state."""
     values = {name: getattr(row, name) for name in HandoverRow.__slots__}

@@ -15,6 +15,7 @@ from contracts.events import vault as vault_events
 from contracts.events.payload import MAX_ITEMS, EventDraft
 from contracts.purposes import Purpose
 from contracts.scopes import Scope
+from services.chassis import measures
 from services.chassis.auth import Principal, PrincipalKind
 from services.chassis.database import DatabaseError
 from services.chassis.journal import Journal
@@ -122,6 +123,8 @@ class Access:
         self.metrics = metrics
         self._quota = quota
         self._daily_records = daily_records
+        self._gaps = metrics.counter(measures.POLICY_GAP)
+        self._denials = metrics.counter(measures.DENIED)
 
     @property
     def policy_version(self) -> str:
@@ -325,7 +328,7 @@ class Access:
 
     def _reason(self, outcome: Denied | Gap) -> str:
         if isinstance(outcome, Gap):
-            self.metrics.policy_gap.inc()
+            self._gaps.inc()
             return GAP
         return outcome.reason
 
@@ -349,7 +352,7 @@ class Access:
         record: str | None,
         classes: Sequence[str] = (),
     ) -> EventDraft:
-        self.metrics.denied.labels(reason).inc()
+        self._denials.labels(reason).inc()
         event = vault_events.AccessDenied.model_validate(
             {
                 **caller.acted(),

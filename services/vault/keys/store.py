@@ -114,6 +114,13 @@ def bump_generation(tx: Tx) -> None:
     )
 
 
+def oldest_primary_ms(connection: Connection) -> int | None:
+    """Return when the oldest key that still seals was made; None without any."""
+    return connection.execute(
+        select(func.min(class_key.c.created_at)).where(class_key.c.state == PRIMARY)
+    ).scalar()
+
+
 def keys_of(connection: Connection, party: str) -> list[KeyRow]:
     """Return every key version of a party, oldest first."""
     rows = connection.execute(

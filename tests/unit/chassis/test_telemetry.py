@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import structlog
 
-from services.chassis import telemetry
+from services.chassis import measures, telemetry
 
 
 @pytest.fixture(autouse=True)
@@ -142,7 +142,8 @@ async def test_requests_are_counted_by_route_template_and_never_by_path() -> Non
 
 def test_two_processes_worth_of_metrics_do_not_collide() -> None:
     one, other = telemetry.Metrics(process=False), telemetry.Metrics(process=False)
-    one.policy_gap.inc()
+    one.counter(measures.POLICY_GAP).inc()
+    other.counter(measures.POLICY_GAP)
     assert "keyturn_policy_gap_total 1.0" in one.render().decode()
     assert "keyturn_policy_gap_total 0.0" in other.render().decode()
 
@@ -171,3 +172,11 @@ def test_no_line_of_a_request_above_its_level() -> None:
     stream = io.StringIO()
     telemetry.RequestLine("shop", logging.WARNING, stream).write("GET", "/", 200, 1, "")
     assert stream.getvalue() == ""
+
+
+def test_a_total_counted_elsewhere_only_grows() -> None:
+    metrics = telemetry.Metrics(process=False)
+    for total in (3, 7, 5, 8):
+        metrics.reach(measures.COMMITTED, total, journal="reads")
+    text = metrics.render().decode()
+    assert 'keyturn_events_committed_total{journal="reads"} 8.0' in text
