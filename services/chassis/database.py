@@ -38,6 +38,7 @@ from services.chassis.transaction import (
     LockKind,
     Tx,
     Watch,
+    translated,
 )
 
 __all__ = [
@@ -286,7 +287,7 @@ class Database:
                 tx.connection.exec_driver_sql("RELEASE SAVEPOINT request")
             if self.step is not None:
                 self.step.rewind(mark)
-            return request, None, _translated(exc)
+            return request, None, translated(exc)
         if not request.bare:
             tx.connection.exec_driver_sql("RELEASE SAVEPOINT request")
         return request, value, None
@@ -345,7 +346,7 @@ class Database:
                 self._run([request], more=False)
             return
         self.watch.failed("refused")
-        _answer(group[0], None, _translated(exc))
+        _answer(group[0], None, translated(exc))
 
     def _open(self) -> Connection:
         if self._connection is None:
@@ -386,18 +387,3 @@ def _answer(request: _Request[Any], value: Any, error: BaseException | None) -> 
             request.future.set_result(value)
         else:
             request.future.set_exception(error)
-
-
-def _translated(exc: Exception) -> Exception:
-    """A driver's trouble as ours; anything else unchanged."""
-    if not isinstance(exc, OperationalError):
-        return exc
-    said = str(exc.orig).lower()
-    busy = ("lock timeout", "deadlock", "locked", "could not serialize")
-    error: DatabaseError
-    if any(word in said for word in busy):
-        error = DatabaseBusy("a lock was not to be had in time")
-    else:
-        error = DatabaseUnavailable("the database does not answer")
-    error.__cause__ = exc
-    return error

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import CursorResult, Executable
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import OperationalError
 
 from contracts import problems
 
@@ -131,3 +132,18 @@ class Tx:
     def execute(self, statement: Executable, params: Any = None) -> CursorResult[Any]:
         """Execute a Core statement in this transaction."""
         return self.connection.execute(statement, params)
+
+
+def translated(exc: Exception) -> Exception:
+    """Return a driver's trouble as one of ours; anything else unchanged."""
+    if not isinstance(exc, OperationalError):
+        return exc
+    said = str(exc.orig).lower()
+    busy = ("lock timeout", "deadlock", "locked", "could not serialize")
+    error: DatabaseError
+    if any(word in said for word in busy):
+        error = DatabaseBusy("a lock was not to be had in time")
+    else:
+        error = DatabaseUnavailable("the database does not answer")
+    error.__cause__ = exc
+    return error
