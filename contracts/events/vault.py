@@ -23,6 +23,7 @@ from contracts.events.payload import (
     PartyId,
     Payload,
 )
+from contracts.events.vault_alarms import RecordSealBroken
 
 Count = Annotated[int, Field(ge=0)]
 Aliases = Annotated[list[Alias], Field(max_length=MAX_ITEMS)]
@@ -335,6 +336,7 @@ VAULT_EVENTS: tuple[type[Payload], ...] = (
     RecordCreated,
     RecordPatched,
     RecordErased,
+    RecordSealBroken,
     EntriesAppended,
     RecordRead,
     RecordsLookedUp,

@@ -140,6 +140,13 @@ UPSTREAM_TIMEOUT = Problem(
     "A service this one depends on did not answer in time.",
     "Repeat the request later with the same idempotency key.",
 )
+SEAL_BROKEN = Problem(
+    "seal-broken",
+    500,
+    "Sealed value does not open",
+    "What is stored here was altered, moved or put back, so nothing of it is shown.",
+    "Do not repeat it: the operator is alarmed; name `request_id` to the operator.",
+)
 INTERNAL = Problem(
     "internal",
     500,

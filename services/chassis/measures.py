@@ -84,6 +84,13 @@ DENIED: Final = Measure(
     {"reason": "code of the denial, as in the answer and the log"},
     ("vault",),
 )
+SEAL_BROKEN: Final = Measure(
+    "keyturn_seal_broken_total",
+    Kind.COUNTER,
+    "Stored rows that did not open: altered, moved or put back.",
+    {"fault": "`commitment` or `ciphertext`, mostly"},
+    ("vault",),
+)
 POLICY_GAP: Final = Measure(
     "keyturn_policy_gap_total",
     Kind.COUNTER,

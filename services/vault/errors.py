@@ -5,6 +5,8 @@ No message carries a value that came from a request or a record: errors reach lo
 and answers, and personal data must reach neither.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import ClassVar
@@ -45,12 +47,24 @@ class SealBroken(VaultError):  # noqa: N818 - the vocabulary names states, not "
     alarms, never a value; the caller learns no more than that the vault failed.
     """
 
-    problem = problems.INTERNAL
+    problem = problems.SEAL_BROKEN
+    alarm = True
 
     def __init__(self, fault: SealFault) -> None:
-        """Remember the `fault`; the sealed bytes themselves are not kept."""
+        """Remember the `fault`; the sealed bytes themselves are not kept.
+
+        `record` and `class_` say where it stands, as far as the opener knows.
+        """
         super().__init__(f"The sealed value does not open ({fault.value}).")
         self.fault = fault
+        self.record: str | None = None
+        self.class_: str | None = None
+        self.extra: dict[str, str] = {}
+
+    def at(self, record: str, class_: str) -> SealBroken:
+        """Return this error with the record's id and the class where it stands."""
+        self.record, self.class_ = record, class_
+        return self
 
 
 class FieldUnparsable(VaultError):  # noqa: N818

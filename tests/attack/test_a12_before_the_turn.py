@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A12: before the turn the buyer learns nothing about the seller's customers."""
 
+import pytest
 from services.vault.custody import handover as custody
 from tests.integration.vault.mandate.deal import Deal
 from tests.integration.vault.records.shop import JANE, Crm, person
@@ -27,6 +28,7 @@ async def _found(deal: Deal, field: str, value: str) -> list[str]:
     return records
 
 
+@pytest.mark.attack("A12")
 async def test_a12_pending_records_answer_no_look_up_read_list_or_alias(
     deal: Deal,
 ) -> None:
@@ -59,6 +61,7 @@ async def test_a12_pending_records_answer_no_look_up_read_list_or_alias(
     assert resolved.json()["items"] == [{"record": pending, "alias": None}]
 
 
+@pytest.mark.attack("A12")
 async def test_a12_a_guessed_unique_value_meets_no_conflict(deal: Deal) -> None:
     await deal.consent(await deal.shop.seller.create(JANE))
     await deal.verified()
@@ -72,6 +75,7 @@ async def test_a12_a_guessed_unique_value_meets_no_conflict(deal: Deal) -> None:
     assert len(await _found(deal, "email", EMAIL)) == 2
 
 
+@pytest.mark.attack("A12")
 async def test_a12_no_event_before_the_turn_names_the_buyers_records(
     deal: Deal,
 ) -> None:
@@ -97,6 +101,7 @@ async def test_a12_no_event_before_the_turn_names_the_buyers_records(
     }
 
 
+@pytest.mark.attack("A12")
 async def test_a12_the_buyer_does_not_watch_objections_or_new_business(
     deal: Deal,
 ) -> None:

@@ -58,6 +58,7 @@ def _reason(answer: Any) -> str:
     return str(answer.json()["reason"])
 
 
+@pytest.mark.attack("A13")
 async def test_a13_a_forged_plan_voids_every_approval(deal: Attacked) -> None:
     approvals = deal.deal.approvals()
     deal.deal.changed["denied_purposes"] = {
@@ -72,6 +73,7 @@ async def test_a13_a_forged_plan_voids_every_approval(deal: Attacked) -> None:
     await deal.nothing_moved()
 
 
+@pytest.mark.attack("A13")
 @pytest.mark.parametrize("missing", ["SO", "SC", "BO", "BC"])
 async def test_a13_every_approval_is_needed(deal: Attacked, missing: str) -> None:
     await deal.deal.lodge()
@@ -82,6 +84,7 @@ async def test_a13_every_approval_is_needed(deal: Attacked, missing: str) -> Non
     await deal.nothing_moved()
 
 
+@pytest.mark.attack("A13")
 async def test_a13_foreign_login_and_forged_signatures_do_not_count(
     deal: Attacked,
 ) -> None:
@@ -109,6 +112,7 @@ async def test_a13_foreign_login_and_forged_signatures_do_not_count(
     await deal.nothing_moved()
 
 
+@pytest.mark.attack("A13")
 async def test_a13_a_revoked_key_approves_nothing(deal: Attacked) -> None:
     await deal.deal.lodge()
     await deal.revoke(deal.deal.people.SO, deal.deal.people.SC)
@@ -116,6 +120,7 @@ async def test_a13_a_revoked_key_approves_nothing(deal: Attacked) -> None:
     await deal.nothing_moved()
 
 
+@pytest.mark.attack("A13")
 @pytest.mark.parametrize("role", ["SC", "BC"])
 async def test_a13_a_swapped_decision_is_not_released(
     deal: Attacked, role: str
@@ -139,6 +144,7 @@ async def test_a13_a_swapped_decision_is_not_released(
     await deal.nothing_moved()
 
 
+@pytest.mark.attack("A13")
 async def test_a13_documents_of_another_handover_open_nothing(deal: Attacked) -> None:
     one = await deal.deal.decided()
     other = one.another()
@@ -150,6 +156,7 @@ async def test_a13_documents_of_another_handover_open_nothing(deal: Attacked) ->
     await deal.nothing_moved()
 
 
+@pytest.mark.attack("A13")
 async def test_a13_no_batch_runs_without_a_mandate(deal: Attacked) -> None:
     one = await deal.deal.decided()
     (batch,) = await one.batches()
@@ -158,6 +165,7 @@ async def test_a13_no_batch_runs_without_a_mandate(deal: Attacked) -> None:
     await deal.nothing_moved()
 
 
+@pytest.mark.attack("A13")
 async def test_a13_a_key_revoked_later_stops_the_next_batch(deal: Attacked) -> None:
     one = await deal.deal.mandated()
     await deal.revoke(one.people.SO, one.people.SC)
@@ -166,6 +174,7 @@ async def test_a13_a_key_revoked_later_stops_the_next_batch(deal: Attacked) -> N
     await deal.nothing_moved()
 
 
+@pytest.mark.attack("A13")
 async def test_a13_a_key_revoked_at_the_end_stops_the_turn(deal: Attacked) -> None:
     one = await deal.deal.verified()
     await deal.revoke(one.people.BC, one.people.BO)
@@ -177,6 +186,7 @@ async def test_a13_a_key_revoked_at_the_end_stops_the_turn(deal: Attacked) -> No
     await deal.nothing_moved()
 
 
+@pytest.mark.attack("A13")
 async def test_a13_a_mandate_that_expired_moves_nothing(deal: Attacked) -> None:
     one = await deal.deal.decided()
     soon = "2026-03-02T09:05:00.000Z"
@@ -190,6 +200,7 @@ async def test_a13_a_mandate_that_expired_moves_nothing(deal: Attacked) -> None:
     assert (await one.execute(batch)).status_code == 200
 
 
+@pytest.mark.attack("A13")
 async def test_a13_a_batch_replayed_a_hundred_times_moves_once(deal: Attacked) -> None:
     one = await deal.deal.mandated()
     (batch,) = await one.batches()
@@ -201,6 +212,7 @@ async def test_a13_a_batch_replayed_a_hundred_times_moves_once(deal: Attacked) -
     assert pending == {"basic": 1, "habits": 1, "purchases": 1}
 
 
+@pytest.mark.attack("A13")
 async def test_a13_no_other_party_and_no_lesser_scope_moves_a_step(
     deal: Attacked,
 ) -> None:
@@ -229,6 +241,7 @@ async def test_a13_no_other_party_and_no_lesser_scope_moves_a_step(
     await deal.nothing_moved()
 
 
+@pytest.mark.attack("A13")
 async def test_a13_fewer_people_are_not_enough_by_another_profile(
     deal: Attacked,
 ) -> None:

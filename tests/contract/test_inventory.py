@@ -53,11 +53,13 @@ def listed(document: dict[str, Any]) -> set[str]:
     }
 
 
+@pytest.mark.attack("A6")
 @pytest.mark.parametrize("service", SERVICES)
 def test_public_routes_are_exactly_these(site: Site, service: str) -> None:
     assert set(public_routes(site.apps[service])) == PUBLIC[service]
 
 
+@pytest.mark.attack("A6")
 @pytest.mark.parametrize("service", SERVICES)
 def test_every_mounted_route_is_documented_and_nothing_else(
     site: Site, service: str
@@ -77,10 +79,12 @@ def test_the_committed_documents_list_the_same_operations(
     assert listed(committed) == listed(site.apps[service].openapi())
 
 
+@pytest.mark.attack("T10")
 def test_every_operation_has_a_row_in_the_matrix(site: Site) -> None:
     assert {operation.name for operation in operations(site)} == set(rows())
 
 
+@pytest.mark.attack("A6")
 def test_an_operation_is_public_or_names_known_scopes(site: Site) -> None:
     for operation in operations(site):
         place = f"{operation.method} {operation.path}"

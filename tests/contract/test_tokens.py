@@ -63,6 +63,8 @@ TOKENS: dict[str, tuple[Callable[[Site], str | None], str]] = {
 }
 
 
+@pytest.mark.attack("A6")
+@pytest.mark.attack("T10")
 @pytest.mark.parametrize("kind", TOKENS)
 def test_every_guarded_operation_refuses_a_token_that_is(site: Site, kind: str) -> None:
     make, code = TOKENS[kind]
@@ -86,6 +88,7 @@ def test_no_shared_cache_may_keep_what_needs_a_token(site: Site) -> None:
             assert "public" not in kept, (operation.name, kept)
 
 
+@pytest.mark.attack("A6")
 def test_the_refusals_can_fail(site: Site) -> None:
     # The same forged claims, signed by the issuer's own key, do open the door.
     good = sign_access_token(_claims(site), site.vault.rooms.issuer._key)

@@ -13,6 +13,7 @@ from typing import Final, NoReturn, Protocol, TypeVar
 
 from contracts.events import vault as vault_events
 from contracts.events.payload import MAX_ITEMS, EventDraft
+from contracts.events.vault_alarms import RecordSealBroken
 from contracts.purposes import Purpose
 from contracts.scopes import Scope
 from services.chassis import measures
@@ -20,7 +21,7 @@ from services.chassis.auth import Principal, PrincipalKind
 from services.chassis.database import DatabaseError
 from services.chassis.journal import Journal
 from services.chassis.lanes import EventRef
-from services.chassis.telemetry import Metrics
+from services.chassis.telemetry import Metrics, logger
 from services.vault import custody
 from services.vault.access.errors import (
     AccessRefused,
@@ -42,6 +43,7 @@ from services.vault.access.policy import (
     Role,
 )
 from services.vault.access.quota import Quota
+from services.vault.errors import SealBroken
 from services.vault.parties import Parties
 
 MAX_ROUNDS: Final = 5  # how often a read decides again because its party's rules moved
@@ -125,6 +127,7 @@ class Access:
         self._daily_records = daily_records
         self._gaps = metrics.counter(measures.POLICY_GAP)
         self._denials = metrics.counter(measures.DENIED)
+        self._broken = metrics.counter(measures.SEAL_BROKEN)
 
     @property
     def policy_version(self) -> str:
@@ -259,6 +262,30 @@ class Access:
             AuditUnavailable: It cannot be logged.
         """
         return await self._denied(caller, action, reason)
+
+    async def alarm(self, caller: Caller, action: Action, broken: SealBroken) -> None:
+        """Alarm that a row does not open: log line, metric, and its event, durable.
+
+        Raises:
+            AuditUnavailable: The event cannot be written; the log line stands.
+        """
+        fault = broken.fault.value
+        self._broken.labels(fault).inc()
+        logger().error("record.seal_broken", party=caller.party, reason=fault)
+        alias = None
+        if broken.record is not None:
+            alias = await self._alias(caller, broken.record)
+        event = RecordSealBroken.model_validate(
+            {
+                **caller.acted(),
+                "action": action.value,
+                "record": alias,
+                "class": broken.class_,
+                "fault": fault,
+            }
+        )
+        done = await self.append([event.draft(caller.party)])
+        broken.extra["audit_event"] = str(done)
 
     async def traced(
         self,

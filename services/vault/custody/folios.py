@@ -188,13 +188,16 @@ def open_folio(held: HeldFolio, class_key: Key) -> Any:
         SealBroken: The row was altered, or belongs to another place: another record,
             class, volume, version or party.
     """
-    context = wrap_context(*held.place, held.version, held.key_version)
-    data_key = unwrap_key(class_key, held.wrap, context)
-    if hashlib.sha256(held.payload).digest() != held.digest:
-        raise SealBroken(SealFault.CIPHERTEXT)
-    plain = open_sealed(
-        data_key, held.payload, payload_context(held.place.class_, held.version)
-    )
+    place, version = held.place, held.version
+    try:
+        context = wrap_context(*place, version, held.key_version)
+        data_key = unwrap_key(class_key, held.wrap, context)
+        if hashlib.sha256(held.payload).digest() != held.digest:
+            raise SealBroken(SealFault.CIPHERTEXT)
+        context = payload_context(place.class_, version)
+        plain = open_sealed(data_key, held.payload, context)
+    except SealBroken as broken:
+        raise broken.at(place.record, place.class_) from None
     return json.loads(plain)
 
 
@@ -221,7 +224,10 @@ def open_identity(
         SealBroken: Altered, or of another record, party or column.
     """
     context = identity_context(party, record, column, key.version)
-    return open_sealed(key.key, sealed, context).decode()
+    try:
+        return open_sealed(key.key, sealed, context).decode()
+    except SealBroken as broken:
+        raise broken.at(record, "identity") from None
 
 
 def keyed_digest(digest: bytes, alias: str) -> str:

@@ -16,7 +16,7 @@ from services.vault import custody
 from services.vault.access import Access, Action, Caller
 from services.vault.catalogue import Catalogue, DocumentRefused
 from services.vault.custody import EXTERNAL_ID
-from services.vault.errors import FieldUnparsable
+from services.vault.errors import FieldUnparsable, SealBroken
 from services.vault.keys.normalise import normalise_text
 from services.vault.records.content import without_nulls
 from services.vault.records.errors import ContentRefused, RecordExists
@@ -35,6 +35,8 @@ async def trace(
 ) -> None:
     """Make a refusal that tells of a record durable in the log, and name the event.
 
+    And a row that does not open, which is an alarm.
+
     Any other error is left alone: it has its trace, or tells nothing. That a folio is
     frozen tells something only to who found its record by creating.
 
@@ -43,6 +45,8 @@ async def trace(
     """
     if isinstance(error, custody.FolioFrozen) and action is not Action.CREATE:
         return
+    if isinstance(error, SealBroken):
+        await access.alarm(caller, action, error)
     if isinstance(error, TELLING):
         event = await access.deny(caller, action, error.problem.code)
         error.extra["audit_event"] = str(event)

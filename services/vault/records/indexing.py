@@ -64,7 +64,7 @@ def require_number(keys: PartyKeys, record: StoredRecord, external_id: str) -> N
     """
     sealed, version = record.external_id_sealed, record.identity_key_version
     if sealed is None:
-        raise SealBroken(SealFault.COMMITMENT)
+        raise SealBroken(SealFault.COMMITMENT).at(record.id, IDENTITY)
     number = open_identity(
         record.party,
         record.id,
@@ -73,4 +73,4 @@ def require_number(keys: PartyKeys, record: StoredRecord, external_id: str) -> N
         column=EXTERNAL_ID,
     )
     if external_value(keys, number) != external_value(keys, external_id):
-        raise SealBroken(SealFault.COMMITMENT)
+        raise SealBroken(SealFault.COMMITMENT).at(record.id, IDENTITY)

@@ -24,6 +24,7 @@ from services.vault.access import (
 )
 from services.vault.catalogue import IDENTITY, Catalogue, Catalogues, listed
 from services.vault.custody import HistoryRow, StoredRecord
+from services.vault.errors import SealBroken
 from services.vault.keys.keyring import Keyring, KeyVersion, PartyKeys
 from services.vault.records import gathering, pseudonymous, reading
 from services.vault.records.errors import ClassUnknown, RecordNotFound
@@ -87,7 +88,11 @@ class Reads:
             lambda: self._judged(caller, id_, classes, catalogue, action),
             lambda s: [self._events.draft(caller, s, view.value)],
         )
-        return await self._open(caller, shown, event, view, catalogue)
+        try:
+            return await self._open(caller, shown, event, view, catalogue)
+        except SealBroken as broken:
+            await self._access.alarm(caller, Action.READ, broken)
+            raise
 
     async def history(
         self, principal: Principal, purpose: str | None, id_: str

@@ -85,6 +85,7 @@ _ACCESS = (
     problems.PURPOSE_NOT_GIVEN,
     problems.QUOTA_EXCEEDED,
     problems.AUDIT_UNAVAILABLE,
+    problems.SEAL_BROKEN,
 )
 _CONTENT = (
     problems.FIELD_UNKNOWN,

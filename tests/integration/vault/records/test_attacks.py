@@ -3,6 +3,7 @@
 
 from collections.abc import Callable
 
+import httpx
 import pytest
 from sqlalchemy import Table, select, update
 
@@ -42,12 +43,31 @@ def swap(table: Table, column: str, first: dict[str, str], second: dict[str, str
 
 async def refuses(shop: Shop, ids: list[str], *plain: str) -> None:
     for id_ in ids:
+        before = len(await shop.vault.events("record.seal_broken"))
         answer = await shop.seller.read(id_)
-        assert (answer.status_code, answer.json()["code"]) == (500, "internal")
+        assert (answer.status_code, answer.json()["code"]) == (500, "seal-broken")
         for text in (*plain, *PLAIN):
             assert text not in answer.text
+        await alarmed(shop, answer, before, id_)
 
 
+async def alarmed(shop: Shop, answer: httpx.Response, before: int, id_: str) -> None:
+    """The alarm stands in the log, in the answer's header and in the metrics."""
+    events = await shop.vault.events("record.seal_broken")
+    assert len(events) == before + 1
+    event = next(
+        e for e in events if f"{e.lane}/{e.seq}" == answer.headers["audit-event"]
+    )
+    resolved = await shop.seller.send("POST", "/v1/aliases:resolve", {"records": [id_]})
+    assert event.data["record"] == resolved.json()["items"][0]["alias"]
+    assert event.data["class"] in {"basic", "habits", "purchases", "identity"}
+    assert event.data["fault"] in {"commitment", "ciphertext"}
+    assert {one.party for one in event.parties} == {"seller"}
+    counted = shop.vault.rooms.access.metrics.render().decode()
+    assert "keyturn_seal_broken_total{" in counted
+
+
+@pytest.mark.attack("A1")
 @pytest.mark.parametrize("column", ["payload", "digest"])
 async def test_a1_payloads_swapped_between_records_are_refused(
     shop: Shop, column: str
@@ -60,6 +80,7 @@ async def test_a1_payloads_swapped_between_records_are_refused(
     await refuses(shop, ids, "Person 1", "Person 2")
 
 
+@pytest.mark.attack("A1")
 async def test_a1_whole_versions_swapped_between_records_are_refused(
     shop: Shop,
 ) -> None:
@@ -81,6 +102,7 @@ async def test_a1_whole_versions_swapped_between_records_are_refused(
     await refuses(shop, ids, "Person 1", "Person 2")
 
 
+@pytest.mark.attack("A1")
 async def test_a1_classes_swapped_within_a_record_are_refused(shop: Shop) -> None:
     id_ = await shop.seller.create(JANE)
     mine = {"party": "seller", "record": id_}
@@ -90,6 +112,7 @@ async def test_a1_classes_swapped_within_a_record_are_refused(shop: Shop) -> Non
     await refuses(shop, [id_])
 
 
+@pytest.mark.attack("A1")
 async def test_a1_wraps_and_numbers_swapped_between_parties_are_refused(
     shop: Shop,
 ) -> None:
@@ -116,6 +139,7 @@ async def test_a1_wraps_and_numbers_swapped_between_parties_are_refused(
     await refuses(shop, [mine], "C-2")
 
 
+@pytest.mark.attack("A1")
 async def test_a1_an_older_version_put_back_is_not_a_current_one(shop: Shop) -> None:
     id_ = await shop.seller.create(person(1))
     old = await current(shop, id_, "basic")
@@ -128,6 +152,7 @@ async def test_a1_an_older_version_put_back_is_not_a_current_one(shop: Shop) -> 
     await refuses(shop, [id_], "Person 1", "Somebody Else")
 
 
+@pytest.mark.attack("A1")
 async def test_a1_an_index_entry_moved_to_another_record_changes_nobody(
     shop: Shop,
 ) -> None:
@@ -141,7 +166,8 @@ async def test_a1_an_index_entry_moved_to_another_record_changes_nobody(
     await shop.vault.rooms.changes.write(rename(spare, ids[1]))
     change = {"external_id": "C-1", "documents": {"basic": {"name": "Overwritten"}}}
     answer = await shop.seller.send("POST", "/v1/records", change)
-    assert (answer.status_code, answer.json()["code"]) == (500, "internal")
+    assert (answer.status_code, answer.json()["code"]) == (500, "seal-broken")
+    await alarmed(shop, answer, 0, ids[1])
     for id_ in ids:
         assert "Overwritten" not in (await shop.seller.read(id_)).text
 
@@ -156,6 +182,7 @@ def rename(where: dict[str, str], to: str) -> Callable[[Tx], None]:
     return write
 
 
+@pytest.mark.attack("A5")
 async def test_a5_no_row_of_any_table_holds_plaintext(shop: Shop) -> None:
     id_ = await shop.seller.create(JANE)
     await shop.seller.read(id_)
@@ -183,6 +210,7 @@ async def test_a5_no_row_of_any_table_holds_plaintext(shop: Shop) -> None:
     assert seen > 50
 
 
+@pytest.mark.attack("A5")
 async def test_a5_no_file_holds_plaintext(
     shop: Shop, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,6 +9,7 @@ import pytest
 from tests.integration.vault.records.shop import JANE, Shop, person
 
 
+@pytest.mark.attack("A3")
 async def test_a3_of_50_parallel_creates_of_one_email_one_wins(shop: Shop) -> None:
     def twin(number: int) -> dict[str, object]:
         return {**person(number), "documents": {"basic": {"email": "one@example.org"}}}
@@ -71,6 +72,7 @@ async def test_appends_of_two_processes_lose_no_entry(shop: Shop) -> None:
     assert len(entries) == 21
 
 
+@pytest.mark.attack("A9")
 async def test_a9_a_full_export_returns_each_record_once_while_writes_go_on(
     shop: Shop,
 ) -> None:
@@ -101,6 +103,7 @@ async def test_a9_a_full_export_returns_each_record_once_while_writes_go_on(
     assert len(named) == len(seen)
 
 
+@pytest.mark.attack("A9")
 @pytest.mark.parametrize("limit", ["0", "201", "9999999"])
 async def test_a9_a_limit_out_of_range_is_refused_never_capped(
     shop: Shop, limit: str
@@ -109,6 +112,7 @@ async def test_a9_a_limit_out_of_range_is_refused_never_capped(
     assert (answer.status_code, answer.json()["code"]) == (400, "limit-out-of-range")
 
 
+@pytest.mark.attack("A9")
 async def test_a9_a_cursor_is_good_for_its_own_list_only(shop: Shop) -> None:
     for number in range(3):
         await shop.seller.create(person(number))

@@ -16,6 +16,7 @@ VECTORS = Path(__file__).parents[4] / "contracts" / "vectors" / "sealing"
 KEY, OTHER = Key(b"i" * 32), Key(b"j" * 32)
 
 
+@pytest.mark.attack("T13")
 @pytest.mark.parametrize(
     "vector", json.loads((VECTORS / "blind_index.json").read_text())["vectors"]
 )

@@ -18,6 +18,7 @@ from services.vault.keys.normalise import (
 )
 
 
+@pytest.mark.attack("A7")
 @pytest.mark.parametrize(
     ("written", "normal"),
     [
@@ -76,6 +77,7 @@ def test_phone_is_e164(written: str, region: str | None, normal: str) -> None:
     assert normalise_phone(written, field="phone", region=region) == normal
 
 
+@pytest.mark.attack("A7")
 @pytest.mark.parametrize(
     ("written", "region"),
     [

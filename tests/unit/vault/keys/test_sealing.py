@@ -52,6 +52,7 @@ def vectors(name: str) -> list[dict]:
     return json.loads((VECTORS / f"{name}.json").read_text())["vectors"]
 
 
+@pytest.mark.attack("T13")
 @pytest.mark.parametrize("vector", vectors("seal"), ids=lambda v: v["name"])
 def test_seal_matches_the_committed_vectors(vector: dict) -> None:
     key = Key(bytes.fromhex(vector["key"]))
@@ -63,6 +64,7 @@ def test_seal_matches_the_committed_vectors(vector: dict) -> None:
     assert open_sealed(key, bytes.fromhex(vector["sealed"]), context) == plaintext
 
 
+@pytest.mark.attack("T13")
 @pytest.mark.parametrize("vector", vectors("refused"), ids=lambda v: v["name"])
 def test_the_committed_broken_values_are_refused(vector: dict) -> None:
     key = Key(bytes.fromhex(vector["key"]))
@@ -142,6 +144,7 @@ def test_a1_a_class_key_is_no_index_key() -> None:
         unwrap_key(KEY, wrapped, class_key_context("p", "basic", 1, "index"))
 
 
+@pytest.mark.attack("A11")
 def test_another_key_is_refused_by_the_commitment() -> None:
     with pytest.raises(SealBroken) as caught:
         open_sealed(OTHER_KEY, seal(KEY, b"x", PAYLOAD, NONCE), PAYLOAD)
@@ -161,6 +164,7 @@ def test_a2_known_plaintext_opens_nothing_else() -> None:
     assert sum(a == b for a, b in zip(guess, target, strict=True)) < 8
 
 
+@pytest.mark.attack("A11")
 def test_a11_a_ciphertext_made_for_two_keys_opens_under_neither_other() -> None:
     """The bare cipher opens it under both keys; the commitment refuses the second."""
     okm1, okm2 = (
