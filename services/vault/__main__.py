@@ -24,8 +24,9 @@ from services.chassis.key_files import KeyFileRefused
 from services.chassis.rollback import DatabaseRolledBack
 from services.chassis.settings import SettingsError
 from services.chassis.slots import SlotTaken
-from services.vault import host
+from services.vault import host, record_check
 from services.vault.app import create_app
+from services.vault.custody.written import told
 from services.vault.errors import VaultError
 from services.vault.parties.enrolment import Enrolment
 from services.vault.settings import VaultSettings
@@ -81,6 +82,16 @@ def _backup(settings: VaultSettings, parsed: argparse.Namespace) -> int:
 def _serve(settings: VaultSettings, _parsed: argparse.Namespace) -> int:
     serve.run(create_app(settings), settings)
     return 0
+
+
+def _check_records(settings: VaultSettings, parsed: argparse.Namespace) -> int:
+    checked = record_check.check_records(settings, parsed.log)
+    for line in (*checked.chain, *told(checked.found)):
+        print(line)
+    wrong = len(checked.chain) + len(checked.found)
+    outcome = "all holds" if checked.holds else f"{wrong} differences"
+    print(f"{checked.rows} folios, {checked.events} events compared: {outcome}")
+    return 0 if checked.holds else 1
 
 
 def _enrol_party(enrolling: Enrolment, parsed: argparse.Namespace) -> dict[str, Any]:
@@ -167,7 +178,8 @@ ALLOW_EXAMPLE = """example:
 A token that is out already ends within ten minutes; new ones carry the change."""
 SETTINGS = (
     "Settings are KEYTURN_... variables; without any, the embedded default in .keyturn "
-    "and .keyturn-keys. Exit code: 0 done, 1 refused."
+    "and .keyturn-keys. Exit code: 0 done, 1 refused or, for check-records, "
+    "something differs."
 )
 PARTY_EXAMPLE = """\
 example:
@@ -198,6 +210,16 @@ def _parser() -> argparse.ArgumentParser:
     backup.add_argument("--to", type=Path, required=True, metavar="DIR", help="where")
     backup.set_defaults(run=_backup)
     _command(commands, "serve", "serve until SIGTERM").set_defaults(run=_serve)
+    check = _command(
+        commands, "check-records", "compare every record row with the log; reads only"
+    )
+    check.add_argument(
+        "--log",
+        type=Path,
+        metavar="DIR",
+        help="a copy of audit's log folder; by default the one in the state directory",
+    )
+    check.set_defaults(run=_check_records)
     enrol = _command(commands, "enrol", "enrol a party, a client or an officer")
     kinds = enrol.add_subparsers(required=True, metavar="KIND", help="who it is:")
     _add_party(kinds)

@@ -2,6 +2,7 @@
 """A12: before the turn the buyer learns nothing about the seller's customers."""
 
 import pytest
+
 from services.vault.custody import handover as custody
 from tests.integration.vault.mandate.deal import Deal
 from tests.integration.vault.records.shop import JANE, Crm, person

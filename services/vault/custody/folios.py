@@ -189,11 +189,11 @@ def open_folio(held: HeldFolio, class_key: Key) -> Any:
             class, volume, version or party.
     """
     place, version = held.place, held.version
+    if hashlib.sha256(held.payload).digest() != held.digest:
+        raise SealBroken(SealFault.CIPHERTEXT).at(place.record, place.class_)
     try:
         context = wrap_context(*place, version, held.key_version)
         data_key = unwrap_key(class_key, held.wrap, context)
-        if hashlib.sha256(held.payload).digest() != held.digest:
-            raise SealBroken(SealFault.CIPHERTEXT)
         context = payload_context(place.class_, version)
         plain = open_sealed(data_key, held.payload, context)
     except SealBroken as broken:
