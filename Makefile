@@ -27,6 +27,8 @@ JOBS ?= 2
 PYTEST_EXTRA ?=
 #: What to measure: `make bench BENCH="--section reads"`.
 BENCH ?=
+#: What to attack: `make attack ATTACK="--only A1,T12"`, `ATTACK=--release`.
+ATTACK ?=
 PYTEST := $(BIN)/pytest -n $(JOBS) --dist loadgroup --timeout 300 $(PYTEST_EXTRA)
 WORLD := build/scaled
 #: Linters of deploy/, apart: they pin other versions of what the services use.
@@ -57,6 +59,10 @@ test: $(STAMP) ## All tests on the embedded default (SQLite, embedded broker)
 .PHONY: test-crash
 test-crash: $(STAMP) ## Kill processes at every labelled point of a handover; bad days; play the runbooks (several minutes)
 	$(PYTEST) tests/crash tests/runbooks
+
+.PHONY: attack
+attack: $(STAMP) ## Carry out every attack and planted fault; one table, build/attack/report.json (ATTACK="--only A4")
+	@exec $(PY) -m tests.attack $(ATTACK)
 
 .PHONY: test-scaled
 test-scaled: $(STAMP) kcat ## Integration and end-to-end tests and the demonstration on PostgreSQL and Apache Kafka

@@ -18,6 +18,8 @@ from tests.contract.sending import send
 from tests.contract.site import Site
 from tests.contract.traces import left, nothing_written, shown, spoken
 
+pytestmark = pytest.mark.attack("T8")
+
 LIMIT = 1_048_576
 WITH_BODY = sorted(name for name, row in rows().items() if row.body is not None)
 WITH_JSON = [n for n in WITH_BODY if n not in {"vault.issue_token", "vault.lodge_plan"}]

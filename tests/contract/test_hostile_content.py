@@ -14,6 +14,8 @@ from tests.contract.operations import operations
 from tests.contract.site import TILL, Site
 from tests.contract.test_hostile_parameters import Refusals
 
+pytestmark = pytest.mark.attack("T8")
+
 PHONES = [
     CANARY,
     "",

@@ -16,6 +16,8 @@ from tests.contract.sending import send
 from tests.contract.site import TILL, Site
 from tests.contract.traces import left, nothing_written, shown, spoken
 
+pytestmark = pytest.mark.attack("T8")
+
 NAMES = sorted(rows())
 
 

@@ -3,11 +3,15 @@
 
 import json
 
+import pytest
+
 from contracts.scopes import Scope
 from tests.contract.answers import documented, refused, without_id
 from tests.contract.operations import operations, rows
 from tests.contract.sending import send
 from tests.contract.site import Site
+
+pytestmark = pytest.mark.attack("T10")
 
 
 def test_a_token_without_the_scope_is_refused_and_told_which(site: Site) -> None:

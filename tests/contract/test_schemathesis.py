@@ -28,11 +28,14 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from tests.attack.figures import figure
 from tests.contract.operations import Operation, operations, rows
 from tests.contract.site import TILL, Site
 
+pytestmark = pytest.mark.attack("T7")
+
 #: Requests per operation and mode; the release run sets thousands.
-EXAMPLES = int(os.environ.get("KEYTURN_TEST_EXAMPLES", "6"))
+EXAMPLES = int(os.environ.get("KEYTURN_TEST_EXAMPLES", figure(6, 1_200)))
 CHECKS: list[CheckFunction] = [
     status_code_conformance,
     content_type_conformance,

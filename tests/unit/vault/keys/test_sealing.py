@@ -151,6 +151,7 @@ def test_another_key_is_refused_by_the_commitment() -> None:
     assert caught.value.fault is SealFault.COMMITMENT
 
 
+@pytest.mark.attack("A2")
 def test_a2_known_plaintext_opens_nothing_else() -> None:
     """The same nonce twice by mistake: another version still has another keystream."""
     known = b"A" * 64
