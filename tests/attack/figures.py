@@ -8,10 +8,11 @@ would not be noticed early either.
 import os
 
 FIGURES = os.environ.get("KEYTURN_ATTACK_FIGURES", "usual")
+RELEASE = FIGURES == "release"
 
 
 def figure(usual: int, release: int, few: int | None = None) -> int:
     """Return the figure of this run."""
-    if FIGURES == "release":
+    if RELEASE:
         return release
     return few if FIGURES == "few" and few is not None else usual

@@ -37,7 +37,7 @@ from services.chassis.database import Database
 from services.chassis.engines import sqlite_engines
 from services.chassis.journal import Journal
 from services.chassis.lanes import Source
-from tests.attack.figures import figure
+from tests.attack.figures import RELEASE, figure
 from tests.integration.audit.checking import AUDIT_KEY, INSTALLATION, PUBLIC, SIGNER
 from tests.integration.audit.house import CLOCK
 
@@ -169,6 +169,7 @@ def _all_rows(path: Path) -> list[Any]:
     """Return every row of every table, read with the key and without Keyturn."""
     connection = sqlcipher.connect(f"file:{path}?mode=ro", uri=True)
     try:
+        connection.execute("PRAGMA cipher_log_level = NONE")
         connection.execute(f"PRAGMA key = \"x'{KEY.hex()}'\"")
         return [
             (table.name, connection.execute(f'SELECT * FROM "{table.name}"').fetchall())
@@ -196,9 +197,10 @@ def test_t12_every_byte_of_the_database_changed_is_an_error_or_changes_no_row(
 ) -> None:
     octets = library.database.read_bytes()
     before = _all_rows(library.database)
-    silent, detected, same = [], 0, 0
+    silent, detected, same, tried = [], 0, 0, 0
     for at in range(len(octets)):
-        for mask in MASKS:
+        for mask in MASKS if RELEASE else MASKS[at % 2 :][:1]:
+            tried += 1
             with _flipped(library.database, at, mask, octets):
                 try:
                     after = _all_rows(library.database)
@@ -209,15 +211,15 @@ def test_t12_every_byte_of_the_database_changed_is_an_error_or_changes_no_row(
                 if after != before and not library.fsck():
                     silent.append((at, mask))
     assert not silent, silent[:10]
-    assert detected > len(octets) * len(MASKS) // 2
-    assert detected + same == len(octets) * len(MASKS)
+    assert detected > tried // 2
+    assert detected + same == tried >= len(octets)
 
 
 def test_t12_every_byte_of_the_published_files_changed_is_found(
     library: Library,
 ) -> None:
     files = sorted(path for path in library.log.rglob("*") if path.is_file())
-    step = figure(7, 1)  # fsck reads the whole log for each
+    step = figure(7, 1, few=97)  # fsck reads the whole log for each
     missed, tried = [], 0
     for path in _current(library, files):
         octets = path.read_bytes()
@@ -227,7 +229,7 @@ def test_t12_every_byte_of_the_published_files_changed_is_found(
                 tried += 1
                 if not library.fsck():
                     missed.append((path.name, at))
-    assert tried > 500
+    assert tried > figure(500, 5_000, few=50)
     assert not missed, missed[:10]
 
 
@@ -241,7 +243,7 @@ def test_t12_every_value_that_counts_changed_by_who_has_the_key_is_found(
     library: Library,
 ) -> None:
     missed, tried = [], 0
-    step = figure(23, 1)
+    step = figure(23, 1, few=101)
     values: list[tuple[Any, str, Any, bytes]] = [
         (leaf, name, leaf.c.index == row["index"], row[name])
         for row in library.rows(leaf)
@@ -260,7 +262,7 @@ def test_t12_every_value_that_counts_changed_by_who_has_the_key_is_found(
             if not library.fsck():
                 missed.append((table.name, name, at))
             library.write(update(table).where(here).values({name: stored}))
-    assert tried > 200
+    assert tried > figure(200, 2_000, few=50)
     assert not missed, missed[:10]
     assert library.fsck() == []
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
+import pytest
 from fastapi import FastAPI
 
 from contracts.officers import OfficerFile, OfficerRole
@@ -61,6 +62,7 @@ async def revoke(vault: Vault, by: OfficerFile, lost: OfficerFile) -> None:
     assert answer.status_code == 200, answer.text
 
 
+@pytest.mark.attack("T10")
 async def test_a_revoked_officer_is_refused_everywhere_two_seconds_later(
     house: House,
 ) -> None:
@@ -83,6 +85,7 @@ async def test_a_revoked_officer_is_refused_everywhere_two_seconds_later(
         assert await statuses(good) == {200}
 
 
+@pytest.mark.attack("T10")
 async def test_a_revoked_client_is_refused_at_audit(house: House) -> None:
     house.party("alpha")
     house.client("alpha", "crm", [Scope.AUDIT_EVENTS])
@@ -96,6 +99,7 @@ async def test_a_revoked_client_is_refused_at_audit(house: House) -> None:
         assert (await http.get(path, headers=headers)).status_code == 401
 
 
+@pytest.mark.attack("T10")
 async def test_the_services_alone_learn_whose_tokens_are_good_no_more(
     house: House,
 ) -> None:
@@ -122,6 +126,7 @@ async def test_the_services_alone_learn_whose_tokens_are_good_no_more(
         assert await listed(await vault.as_client("audit")) == []
 
 
+@pytest.mark.attack("T10")
 async def test_at_the_vault_a_revoked_token_opens_no_guarded_route(
     house: House,
 ) -> None:
