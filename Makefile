@@ -161,6 +161,7 @@ help: ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@printf '\nVariables, as in `make run LIMIT=60 STATE=/srv/k`\n'
 	@printf '  %-14s %s\n' LIMIT 'Customers in the demonstration, 24 or more (all 2,087)' \
+	  ATTACK 'Options of `make attack`: "--only A1,T12", --release' \
 	  STATE 'State of `make run` ($(STATE)); its papers are in STATE-demo/' \
 	  KEYS 'Keys of `make run` ($(KEYS)); never inside STATE' \
 	  VAULT_PORT 'and TRANSFER_PORT, AUDIT_PORT: ports of `make run` ($(VAULT_PORT), $(TRANSFER_PORT), $(AUDIT_PORT))' \

@@ -73,7 +73,7 @@ def carry_out(
         outcome.state, outcome.reason = ABSENT, attack.absent
         return outcome
     if files:
-        figures = {"KEYTURN_ATTACK_FIGURES": "release"} if release else {}
+        figures = "release" if release else "usual"
         counted = _pytest(ROOT, [*files, "--attack", attack.id], figures, TEST_SECONDS)
         outcome.passed, outcome.skipped = counted.passed, counted.skipped
         outcome.failed = counted.failed + counted.errors
@@ -104,8 +104,7 @@ def _plant(fault: Planted, copy: Path) -> dict[str, str]:
         told["reason"] = str(stale)
         return told
     try:
-        few = {"KEYTURN_ATTACK_FIGURES": "few"}
-        counted = _pytest(copy, ["-x", *fault.tests], few, PLANT_SECONDS)
+        counted = _pytest(copy, ["-x", *fault.tests], "few", PLANT_SECONDS)
     finally:
         (copy / fault.file).write_text(before, encoding="utf-8")
     # An error (of an import, of a fixture) is a broken plant and proves nothing.
@@ -117,7 +116,7 @@ def _plant(fault: Planted, copy: Path) -> dict[str, str]:
 
 
 def _pytest(
-    tree: Path, arguments: Sequence[str], figures: dict[str, str], seconds: float
+    tree: Path, arguments: Sequence[str], figures: str, seconds: float
 ) -> Counted:
     report = tree / "build" / "attack" / "pytest.xml"
     report.parent.mkdir(parents=True, exist_ok=True)
@@ -138,13 +137,18 @@ def _pytest(
             *(f"--basetemp={report.parent / 'tmp'}", *arguments),
         ],
         cwd=tree,
-        env={**os.environ, **figures, "PYTHONPATH": str(tree)},
+        env=_environ(tree, figures),
         check=False,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         timeout=seconds + 60,
     )
     return _counted(report)
+
+
+def _environ(tree: Path, figures: str) -> dict[str, str]:
+    mine = {"PYTHONPATH": str(tree), "KEYTURN_ATTACK_FIGURES": figures}
+    return {**os.environ, **mine}
 
 
 def _counted(report: Path) -> Counted:

@@ -1,18 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much an attack tries: usual figures, those of a release (hours), and few.
+"""How much an attack tries: few (in `make test`), usual (`make attack`), release.
 
-Few are enough where a check was taken out, and a plant that is not noticed by them
-would not be noticed early either.
+Few are enough where a check was taken out: a plant that they do not notice would not
+be noticed early either.
 """
 
 import os
 
-FIGURES = os.environ.get("KEYTURN_ATTACK_FIGURES", "usual")
-RELEASE = FIGURES == "release"
+FIGURES = os.environ.get("KEYTURN_ATTACK_FIGURES", "few")
 
 
-def figure(usual: int, release: int, few: int | None = None) -> int:
+def figure(few: int, usual: int, release: int) -> int:
     """Return the figure of this run."""
-    if RELEASE:
-        return release
-    return few if FIGURES == "few" and few is not None else usual
+    return {"few": few, "usual": usual, "release": release}[FIGURES]

@@ -16,7 +16,7 @@ from services.vault.keys.sealing import Key
 from tests.attack.figures import figure
 
 pytestmark = pytest.mark.attack("T13")
-NONCES = figure(100_000, 10_000_000, few=3_000)
+NONCES = figure(3_000, 100_000, 10_000_000)
 AT = slice(33, 41)  # the first 64 of a nonce's 192 bits: enough to tell them apart
 CLASS_KEY = KeyVersion(1, Key(b"\x06" * 32))
 

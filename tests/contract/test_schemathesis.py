@@ -35,7 +35,7 @@ from tests.contract.site import TILL, Site
 pytestmark = pytest.mark.attack("T7")
 
 #: Requests per operation and mode; the release run sets thousands.
-EXAMPLES = int(os.environ.get("KEYTURN_TEST_EXAMPLES", figure(6, 1_200)))
+EXAMPLES = int(os.environ.get("KEYTURN_TEST_EXAMPLES", figure(6, 6, 1_200)))
 CHECKS: list[CheckFunction] = [
     status_code_conformance,
     content_type_conformance,
