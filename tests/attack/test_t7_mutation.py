@@ -18,7 +18,7 @@ from tests.contract.operations import FORM, Operation, operations, rows
 from tests.contract.site import TILL, Site, opened
 
 pytestmark = pytest.mark.attack("T7")
-REQUESTS = figure(1_500, 15_000, 5_000_000)
+REQUESTS = figure(1_500, 150_000, 5_000_000)
 SLICE = 500
 SEED = 20260101
 NOWHERE = {"200", "400", "404", "405", "431"}  # 200: a page of the documents
