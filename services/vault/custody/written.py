@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from contracts.events.collisions import RecordMerged
 from contracts.events.envelope import Event
 from contracts.events.vault import (
     EntriesAppended,
@@ -22,7 +23,12 @@ from contracts.events.vault import (
 from services.vault.custody.folios import keyed_digest
 
 _WRITES: Final = frozenset(
-    {RecordCreated.TYPE, RecordPatched.TYPE, EntriesAppended.TYPE}
+    {
+        RecordCreated.TYPE,
+        RecordPatched.TYPE,
+        EntriesAppended.TYPE,
+        RecordMerged.TYPE,
+    }
 )
 
 
@@ -94,13 +100,15 @@ class Written:
 
     def add(self, event: Event) -> None:
         """Take one event; those that write no record are passed over."""
-        if event.type == RecordErased.TYPE:
+        if event.type in {RecordErased.TYPE, RecordMerged.TYPE}:  # it ended
             self._erased[str(event.data["record"])] = event.id
         if event.type not in _WRITES:
             return
         party = event.parties[0].party
         for folio, digest in event.data["digests"].items():
-            spot = Spot(str(event.data["record"]), folio)
+            # What was merged is written in the record that goes on.
+            alias = str(event.data.get("into", event.data["record"]))
+            spot = Spot(alias, folio)
             said = self._spots.setdefault(
                 spot, _Spoken(party, "", event.id, set(), set())
             )
