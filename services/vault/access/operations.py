@@ -272,17 +272,10 @@ class Access:
         fault = broken.fault.value
         self._broken.labels(fault).inc()
         logger().error("record.seal_broken", party=caller.party, reason=fault)
-        alias = None
-        if broken.record is not None:
-            alias = await self._alias(caller, broken.record)
+        alias = broken.record and await self._alias(caller, broken.record)
+        said = {"action": action.value, "class": broken.class_, "fault": fault}
         event = RecordSealBroken.model_validate(
-            {
-                **caller.acted(),
-                "action": action.value,
-                "record": alias,
-                "class": broken.class_,
-                "fault": fault,
-            }
+            {**caller.acted(), **said, "record": alias}
         )
         done = await self.append([event.draft(caller.party)])
         broken.extra["audit_event"] = str(done)
