@@ -57,8 +57,12 @@ test: $(STAMP) ## All tests on the embedded default (SQLite, embedded broker)
 	$(PYTEST) $(T)
 
 .PHONY: test-crash
-test-crash: $(STAMP) ## Kill processes at every labelled point of a handover; bad days; play the runbooks (several minutes)
-	$(PYTEST) tests/crash tests/runbooks
+test-crash: $(STAMP) ## Kill processes at every labelled point of a handover; bad days (several minutes)
+	$(PYTEST) tests/crash
+
+.PHONY: test-runbooks
+test-runbooks: $(STAMP) ## Play every runbook, command by command, on a real installation (a quarter of an hour)
+	$(PYTEST) --timeout 660 -m "not postgres" tests/runbooks
 
 .PHONY: attack
 attack: $(STAMP) ## Carry out every attack and planted fault; one table, build/attack/report.json (ATTACK="--only A4")
