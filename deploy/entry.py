@@ -3,6 +3,7 @@
 
     python -m deploy.entry [--parcel FOLDER] vault serve
     python -m deploy.entry parcels --out FOLDER
+    python -m deploy.entry topic-rights --servers HOST:PORT
 
 The service replaces this process, so signals reach it and no parent is left.
 """
@@ -14,7 +15,7 @@ import sys
 from pathlib import Path
 from typing import Final, NoReturn
 
-from deploy import parcels
+from deploy import parcels, topic_rights
 from services.audit.settings import AuditSettings
 from services.chassis.settings import ServiceSettings, SettingsError
 from services.transfer.settings import TransferSettings
@@ -25,16 +26,17 @@ SETTINGS: Final[dict[str, type[ServiceSettings]]] = {
     "transfer": TransferSettings,
     "audit": AuditSettings,
 }
-USAGE: Final = "vault|transfer|audit COMMAND ..., or parcels --out FOLDER"
+OWN: Final = {"parcels": parcels.main, "topic-rights": topic_rights.main}
+USAGE: Final = "vault|transfer|audit COMMAND ..., or parcels|topic-rights ..."
 
 
 def main(arguments: list[str]) -> int:
-    """Become the service; returns only when that is refused, or for parcels."""
+    """Become the service; returns only when that is refused, or for what is here."""
     parcel = None
     if arguments[:1] == ["--parcel"] and len(arguments) > 1:
         parcel, arguments = Path(arguments[1]), arguments[2:]
-    if arguments[:1] == ["parcels"]:
-        return parcels.main(arguments[1:])
+    if arguments and arguments[0] in OWN:
+        return OWN[arguments[0]](arguments[1:])
     if not arguments or arguments[0] not in SETTINGS:
         print(f"usage: python -m deploy.entry [--parcel FOLDER] {USAGE}")
         return 2

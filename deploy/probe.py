@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether the service in this container lives: `python -m deploy.probe [SERVICE]`.
 
-Asks /livez by the first of the allowed names, and checks the certificate against it
-(authorities: `SSL_CERT_FILE`). Exit code 0 or 1; without SERVICE, any of the three.
+Asks /livez by the first of the allowed names, and checks the certificate against it, as
+the services check each other's. Exit code 0 or 1; without SERVICE, any of the three.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from __future__ import annotations
 import http.client
 import os
 import socket
-import ssl
 import sys
 from typing import Final
 
 from deploy.entry import SETTINGS
 from services.chassis.settings import ServiceSettings, SettingsError
+from services.chassis.transport import client_context
 
 SECONDS: Final = 3.0
 ANYWHERE: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, not bound
@@ -29,10 +29,8 @@ def lives(settings: ServiceSettings) -> bool:
     try:
         plain = socket.create_connection((host, settings.port), SECONDS)
         connection.sock = plain
-        if settings.tls_certificate is not None and settings.tls_key is not None:
-            context = ssl.create_default_context()
-            # Where services ask each other for a certificate, this one shows its own.
-            context.load_cert_chain(settings.tls_certificate, settings.tls_key)
+        if settings.tls_certificate is not None:
+            context = client_context(settings)
             connection.sock = context.wrap_socket(plain, server_hostname=name)
         connection.request("GET", "/livez")
         return connection.getresponse().status == http.client.OK

@@ -14,22 +14,17 @@ import argparse
 import base64
 import secrets
 import sys
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-
+from deploy.certificates import Authority
 from services.chassis.key_files import private_directory
 
 SERVERS: Final = ("postgres", "kafka", "vault", "transfer", "audit")
 DATABASES: Final = ("vault", "vault-keys", "transfer", "audit")
 SERVICES: Final = ("vault", "transfer", "audit")
 DAYS_OF_AUTHORITY: Final = 3_650
-DAYS_OF_CERTIFICATE: Final = 397  # what browsers accept at most
+SHOWN: Final = 0o444
 ENV: Final = "compose.env"  # written last: it says that the folder is complete
 
 KAFKA: Final = """\
@@ -47,14 +42,17 @@ org.apache.kafka.common.security.scram.ScramLoginModule required;
 ssl.keystore.type=PEM
 ssl.keystore.location=/run/secrets/kafka-keystore.pem
 ssl.truststore.type=PEM
-ssl.truststore.location=/run/secrets/ca.crt
+ssl.truststore.location=/run/secrets/ca.pem
 log.dirs=/var/lib/kafka/data/log
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:ANONYMOUS
 auto.create.topics.enable=false
 offsets.topic.replication.factor=1
 transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 """
-"""One node: brokers meet on loopback alone; everybody else needs TLS and a password."""
+"""One node: brokers meet on loopback alone, where nobody has a name and all may do all.
+Everybody else needs TLS and a password, and may do what `deploy.topic_rights` gives."""
 
 
 def make(out: Path) -> bool:
@@ -70,11 +68,20 @@ def make(out: Path) -> bool:
     return True
 
 
-def _write(path: Path, text: str, mode: int = 0o444) -> None:
+def _certificates(out: Path) -> None:
+    """Certificates; their keys too are shown to containers of another user."""
+    authority = Authority(out, DAYS_OF_AUTHORITY)
+    authority.file.chmod(SHOWN)
+    for server in SERVERS:
+        for file in authority.issue(server, server, "localhost"):
+            file.chmod(SHOWN)
+
+
+def _write(path: Path, text: str) -> None:
     path.unlink(missing_ok=True)
     path.touch(mode=0o600)
     path.write_text(text, encoding="utf-8")
-    path.chmod(mode)
+    path.chmod(SHOWN)
 
 
 def _password() -> str:
@@ -94,7 +101,7 @@ def _postgres(out: Path) -> None:
         _write(
             out / f"{name}-database-url",
             f"postgresql+psycopg://{role}:{password}@postgres:5432/{role}"
-            "?sslmode=verify-full&sslrootcert=/run/secrets/ca.crt",
+            "?sslmode=verify-full&sslrootcert=/run/secrets/ca.pem",
         )
     _write(out / "postgres-init.sql", "".join(statements))
 
@@ -109,96 +116,8 @@ def _kafka(out: Path) -> None:
         arguments += ["--add-scram", user]
     _write(out / "kafka-format.args", "\n".join(arguments) + "\n")
     _write(out / "kafka.properties", KAFKA)
-    pair = (out / "kafka.key").read_text() + (out / "kafka.crt").read_text()
+    pair = (out / "kafka.key").read_text() + (out / "kafka.pem").read_text()
     _write(out / "kafka-keystore.pem", pair)
-
-
-# --- certificates -----------------------------------------------------------------
-
-
-def _certificates(out: Path) -> None:
-    now = datetime.now(UTC) - timedelta(minutes=5)  # clocks differ
-    authority = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Keyturn compose")])
-    root = (
-        _builder(name, name, authority, now, DAYS_OF_AUTHORITY)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_usage(signs_certificates=True), critical=True)
-        .sign(authority, hashes.SHA256())
-    )
-    _write(out / "ca.crt", _pem(root))
-    _write(out / "ca.key", _key_pem(authority), 0o400)
-    for server in SERVERS:
-        key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, server)])
-        both = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
-        names = [x509.DNSName(server), x509.DNSName("localhost")]
-        certificate = (
-            _builder(subject, name, key, now, DAYS_OF_CERTIFICATE)
-            .add_extension(x509.SubjectAlternativeName(names), critical=False)
-            .add_extension(x509.ExtendedKeyUsage(both), critical=False)
-            .add_extension(
-                x509.BasicConstraints(ca=False, path_length=None), critical=True
-            )
-            .add_extension(_usage(signs_certificates=False), critical=True)
-            .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_public_key(
-                    authority.public_key()
-                ),
-                critical=False,
-            )
-            .sign(authority, hashes.SHA256())
-        )
-        _write(out / f"{server}.crt", _pem(certificate))
-        _write(out / f"{server}.key", _key_pem(key))
-
-
-def _builder(
-    subject: x509.Name,
-    issuer: x509.Name,
-    key: ec.EllipticCurvePrivateKey,
-    now: datetime,
-    days: int,
-) -> x509.CertificateBuilder:
-    public = key.public_key()
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(public)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now)
-        .not_valid_after(now + timedelta(days=days))
-        .add_extension(
-            x509.SubjectKeyIdentifier.from_public_key(public), critical=False
-        )
-    )
-
-
-def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not signs_certificates,
-        key_cert_sign=signs_certificates,
-        crl_sign=signs_certificates,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        encipher_only=False,
-        decipher_only=False,
-    )
-
-
-def _pem(certificate: x509.Certificate) -> str:
-    return certificate.public_bytes(serialization.Encoding.PEM).decode()
-
-
-def _key_pem(key: ec.EllipticCurvePrivateKey) -> str:
-    return key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    ).decode()
 
 
 def main(arguments: list[str]) -> int:

@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 import yaml
 
+from deploy import secrets
+
 ROOT = Path(__file__).parents[2]
 TOOLS = ROOT / "build" / "deploy-tools" / "bin"
 DEPLOY = ROOT / "deploy"
@@ -82,3 +84,11 @@ def compose() -> dict[str, Any]:
     """`deploy/compose.yaml` with its anchors resolved."""
     found: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
     return found
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `deploy.secrets` makes."""
+    folder = tmp_path_factory.mktemp("made") / "secrets"
+    assert secrets.make(folder)
+    return folder

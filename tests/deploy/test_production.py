@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Promise: with these secrets and parcels the services start in production mode.
 
-PostgreSQL and Kafka are real and configured by the very files that compose mounts;
-only addresses and paths are this host's.
+PostgreSQL is real and has the roles that compose gives it; only addresses and paths are
+this host's.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import http.client
 import os
@@ -24,26 +23,17 @@ from typing import Any
 
 import psycopg
 import pytest
-from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
 
 from deploy import secrets
-from deploy.kafka.broker import HERE, LIBS
-from deploy.kafka.broker import _java as java
+from deploy.certificates import Authority
+from deploy.kafka.broker import HERE
 from deploy.parcels import ParcelRefused, pack
 from deploy.processes import free_ports
 from tests.deploy.conftest import ROOT
-from tests.worlds import KAFKA_ADDRESS, ON_POSTGRES, POSTGRES_URL
+from tests.worlds import ON_POSTGRES, POSTGRES_URL
 
 SECONDS = 90.0
 SERVICES = ("vault", "transfer", "audit")
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("made") / "secrets"
-    secrets.make(folder)
-    return folder
 
 
 def test_secrets_are_made_once_and_kept_from_others(made: Path) -> None:
@@ -51,29 +41,42 @@ def test_secrets_are_made_once_and_kept_from_others(made: Path) -> None:
     assert secrets.main(["--out", str(made)]) == 0
     assert before == {path: path.read_bytes() for path in made.iterdir()}
     assert made.stat().st_mode & 0o777 == 0o700
-    assert (made / "ca.key").stat().st_mode & 0o777 == 0o400
+    assert (made / "ca.key").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_later_certificate_is_of_the_same_authority(tmp_path: Path) -> None:
+    first = Authority(tmp_path)
+    trusted = first.file.read_bytes()
+    first.issue("one")
+    Authority(tmp_path).issue("two")
+    assert first.file.read_bytes() == trusted
+    verify = ["openssl", "verify", "-CAfile", first.file]
+    assert subprocess.run([*verify, tmp_path / "two.pem"], check=False).returncode == 0
+    first.file.write_bytes(Authority(tmp_path / "other").file.read_bytes())
+    Authority(tmp_path)  # the key is not that certificate's
+    assert subprocess.run([*verify, tmp_path / "two.pem"], check=False).returncode != 0
 
 
 def test_a_half_made_folder_is_made_again(made: Path, tmp_path: Path) -> None:
     half = tmp_path / "half"
     half.mkdir()
-    (half / "ca.crt").write_text("half")  # a crash: the last file is not there
+    (half / "ca.pem").write_text("half")  # a crash: the last file is not there
     assert secrets.make(half)
     assert {p.name for p in half.iterdir()} == {p.name for p in made.iterdir()}
 
 
 @pytest.mark.parametrize("server", secrets.SERVERS)
 def test_a_certificate_is_good_for_its_server_alone(made: Path, server: str) -> None:
-    openssl = ["openssl", "verify", "-x509_strict", "-CAfile", made / "ca.crt"]
+    openssl = ["openssl", "verify", "-x509_strict", "-CAfile", made / "ca.pem"]
     for purpose in ("sslserver", "sslclient"):
         wanted = ["-purpose", purpose, "-verify_hostname", server]
         done = subprocess.run(
-            [*openssl, *wanted, made / f"{server}.crt"],
+            [*openssl, *wanted, made / f"{server}.pem"],
             capture_output=True,
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
-    other = [*openssl, "-verify_hostname", "elsewhere", made / f"{server}.crt"]
+    other = [*openssl, "-verify_hostname", "elsewhere", made / f"{server}.pem"]
     assert subprocess.run(other, capture_output=True, check=False).returncode != 0
 
 
@@ -127,17 +130,18 @@ class Site:
         found = {
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(ROOT),
-            "SSL_CERT_FILE": str(made / "ca.crt"),
+            "KEYTURN_TLS_CA_FILE": str(made / "ca.pem"),
+            "KEYTURN_TLS_CLIENT_CA_FILE": str(made / "ca.pem"),
             "KEYTURN_MODE": "production",
             "KEYTURN_INSTALLATION": (made / secrets.ENV).read_text().strip()[-16:],
             "KEYTURN_STATE_DIR": str(self.tmp_path / place / "state"),
             "KEYTURN_KEYS_DIR": str(self.tmp_path / place / "keys"),
             "KEYTURN_ALLOWED_HOSTS": f"{service},localhost",
-            "KEYTURN_TLS_CERTIFICATE": str(made / f"{service}.crt"),
+            "KEYTURN_TLS_CERTIFICATE": str(made / f"{service}.pem"),
             "KEYTURN_TLS_KEY": str(made / f"{service}.key"),
             "KEYTURN_KAFKA_SERVERS": "127.0.0.1:9",  # nobody there; it must start
             "KEYTURN_KAFKA_SECURITY": "SASL_SSL",
-            "KEYTURN_KAFKA_CA_FILE": str(made / "ca.crt"),
+            "KEYTURN_KAFKA_CA_FILE": str(made / "ca.pem"),
             "KEYTURN_KAFKA_USERNAME": service,
             "KEYTURN_KAFKA_PASSWORD_FILE": str(made / f"{service}-kafka-password"),
             f"KEYTURN_{service.upper()}_DATABASE_URL_FILE": str(urls / service),
@@ -197,15 +201,22 @@ def test_the_services_start_from_their_parcels_over_tls(
         "deploy.entry", office, "parcels", "--out", f"{tmp_path}/parcels"
     )
     assert packed.wait(SECONDS) == 0
+    # From the parcel alone, in empty folders, as the job `migrate-vault` does it.
+    job = ["--parcel", f"{tmp_path}/parcels/vault", "vault", "allow"]
+    job += ["--party", "platform", "--network", "127.0.0.0/8"]
+    assert site.entry("vault", "job", *job).wait(SECONDS) == 0, (
+        tmp_path / "log"
+    ).read_text()
     with site.serving("audit"), site.serving("vault"), site.serving("transfer"):
         assert not (tmp_path / "audit/keys/root.key").exists()
         assert not (tmp_path / "transfer/keys/root.key").exists()
-        ready = ssl.create_default_context(cafile=str(made / "ca.crt"))
+        ready = ssl.create_default_context(cafile=str(made / "ca.pem"))
         for service, port in site.ports.items():
             assert _ready(service, port, ready), (tmp_path / "log").read_text()
 
 
 def _ready(service: str, port: int, context: ssl.SSLContext) -> bool:
+    """Whether /readyz is 200 to a caller without certificate, as a kubelet is one."""
     end = time.monotonic() + SECONDS
     while time.monotonic() < end:
         with socket.create_connection(("127.0.0.1", port)) as plain:
@@ -218,78 +229,3 @@ def _ready(service: str, port: int, context: ssl.SSLContext) -> bool:
             return True
         time.sleep(0.5)
     return False
-
-
-# --- Kafka -------------------------------------------------------------------------
-
-
-@pytest.mark.slow
-@pytest.mark.kafka
-@pytest.mark.timeout(240)
-@pytest.mark.skipif(KAFKA_ADDRESS is None, reason="no Kafka here: make test-scaled")
-def test_kafka_as_compose_starts_it_takes_only_tls_and_the_right_password(
-    made: Path, tmp_path: Path
-) -> None:
-    port, internal, controller = free_ports(3)
-    text = (made / "kafka.properties").read_text()
-    for old, new in (
-        ("/run/secrets", str(made)),
-        ("/var/lib/kafka/data", str(tmp_path)),
-        ("0.0.0.0", "127.0.0.1"),
-        ("kafka:9093", "localhost:9093"),
-        ("9093", str(port)),
-        ("9094", str(internal)),
-        ("9095", str(controller)),
-    ):
-        text = text.replace(old, new)
-    properties = tmp_path / "kafka.properties"
-    properties.write_text(text)
-    classes = ["-cp", f"{LIBS}/*"]
-    storage = ["kafka.tools.StorageTool", "format", "--config", properties]
-    subprocess.run(
-        [java(), *classes, *storage, f"@{made / 'kafka-format.args'}"],
-        stdout=subprocess.DEVNULL,
-        check=True,
-    )
-    options = ["-Xmx384m", f"-Dlog4j2.configurationFile={HERE / 'log4j2.properties'}"]
-    with (tmp_path / "kafka.log").open("w") as log:
-        broker = subprocess.Popen(
-            [java(), *options, *classes, "kafka.Kafka", properties],
-            stdout=log,
-            stderr=log,
-        )
-    try:
-        right = (made / "vault-kafka-password").read_text()
-        end = time.monotonic() + SECONDS
-        while not asyncio.run(_takes(port, made, right)):
-            assert broker.poll() is None, (tmp_path / "kafka.log").read_text()
-            assert time.monotonic() < end, (tmp_path / "kafka.log").read_text()
-        assert not asyncio.run(_takes(port, made, "0" * 48))
-        assert not asyncio.run(_takes(port, made, None))
-    finally:
-        broker.terminate()
-        broker.wait(60)
-
-
-async def _takes(port: int, made: Path, password: str | None) -> bool:
-    """Whether a client is let in; without a password it comes without TLS too."""
-    safe = {
-        "security_protocol": "SASL_SSL",
-        "ssl_context": ssl.create_default_context(cafile=str(made / "ca.crt")),
-        "sasl_mechanism": "SCRAM-SHA-512",
-        "sasl_plain_username": "vault",
-        "sasl_plain_password": password,
-    }
-    producer = AIOKafkaProducer(
-        bootstrap_servers=f"localhost:{port}",
-        request_timeout_ms=5_000,
-        **(safe if password is not None else {}),
-    )
-    try:
-        await producer.start()
-    except KafkaError:
-        return False
-    else:
-        return True
-    finally:
-        await producer.stop()
