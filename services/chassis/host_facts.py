@@ -10,13 +10,13 @@ import shutil
 from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 
 from cryptography.x509 import load_pem_x509_certificates
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from services import __version__
 from services.chassis import measures
 from services.chassis.settings import ServiceSettings, SettingsError
 from services.chassis.telemetry import Metrics
@@ -29,7 +29,7 @@ def show_host(metrics: Metrics, settings: ServiceSettings) -> None:
         SettingsError: The certificate cannot be read.
     """
     build = metrics.gauge(measures.BUILD)
-    build.labels(settings.SERVICE or "keyturn", version("keyturn")).set(1)
+    build.labels(settings.SERVICE or "keyturn", __version__).set(1)
     metrics.gauge(measures.STATE_FREE).set_function(partial(_free, settings.state_dir))
     metrics.registry.register(_KeyFiles(settings.keys_dir))
     if settings.tls_certificate is not None:

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import Annotated
 
 import typer
 
+from services import __version__
 from services.cli import handover, officer, sign, token, up, verify, verify_report
 from services.cli.help_pages import as_it_stands, command_group
 
@@ -39,7 +39,7 @@ app = command_group(
 
 def _tell_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"keyturn {version('keyturn')}")
+        typer.echo(f"keyturn {__version__}")
         raise typer.Exit
 
 
