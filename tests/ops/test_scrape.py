@@ -27,6 +27,7 @@ from services.chassis.clock import SystemClock
 from services.chassis.measures import (
     CLASS_KEY_TIME,
     DENIED,
+    SEAL_BROKEN,
     TLS_EXPIRY,
     Kind,
     Measure,
@@ -39,7 +40,12 @@ from tests.ops.promql import GIVEN, grouped, selectors, templated
 from tests.ops.test_alerts import rules
 
 #: Only what has happened can be shown: no class key, no denial, no TLS of its own here.
-LATER: Final = {CLASS_KEY_TIME.name, DENIED.name, TLS_EXPIRY.name}
+LATER: Final = {
+    CLASS_KEY_TIME.name,
+    DENIED.name,
+    SEAL_BROKEN.name,
+    TLS_EXPIRY.name,
+}
 PATIENCE_SECONDS: Final = 20.0
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
