@@ -9,11 +9,11 @@ the database together (ADR 0015). Errors are SQLAlchemy's, as everywhere.
 from __future__ import annotations
 
 from collections import namedtuple
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import LargeBinary, Table, bindparam, insert
+from sqlalchemy import ColumnElement, LargeBinary, Table, bindparam, insert
 from sqlalchemy.engine import Connection, Dialect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -132,6 +132,38 @@ class Prepared:
         if found is None:
             found = self._compiled[dialect.name] = _compile(self.statement, dialect)
         return found
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """A list of values in a prepared statement, whose length must not change.
+
+    Attributes:
+        name: Begins the names of its parameters.
+        size: How many values one execution asks for.
+    """
+
+    name: str
+    size: int
+
+    def holds(self, column: ColumnElement[Any]) -> ColumnElement[bool]:
+        """Whether the column's value is in the list."""
+        return column.in_([bindparam(name) for name in self._names()])
+
+    def parts(self, values: Iterable[Any]) -> Iterator[dict[str, Any]]:
+        """Yield the parameters of one execution after the other.
+
+        A list that is not full repeats its first value, which changes no answer.
+        """
+        names = self._names()
+        wanted = list(dict.fromkeys(values))
+        for start in range(0, len(wanted), self.size):
+            part = wanted[start : start + self.size]
+            part += part[:1] * (self.size - len(part))
+            yield dict(zip(names, part, strict=True))
+
+    def _names(self) -> list[str]:
+        return [f"{self.name}_{n}" for n in range(self.size)]
 
 
 def _compile(statement: ClauseElement, dialect: Dialect) -> _Compiled:

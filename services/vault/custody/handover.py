@@ -42,6 +42,7 @@ from services.vault.custody.store.decisions import (
     mark_dropped,
     next_records,
     rows_after,
+    standing_rows,
 )
 from services.vault.custody.store.handing import (
     FrozenFolio,
@@ -161,6 +162,7 @@ __all__ = [
     "settle_plain",
     "settle_unique",
     "shared_keys",
+    "standing_rows",
     "totals",
     "turns_in",
     "unite_rights",

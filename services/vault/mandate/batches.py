@@ -213,14 +213,10 @@ def _apply(
     at = standing(tx.connection, handover)
     scope = at.frozen(ScopeState.MANDATED)
     require_still_holding(tx.connection, at, found.mandate, tx.now)
-    rows = custody.rows_after(
-        tx.connection,
-        handover,
-        batch.first_position - 1,
-        last=batch.last_position,
-        moving=True,
+    rows = custody.standing_rows(
+        tx.connection, handover, batch.first_position, batch.last_position
     )
-    judged = _judge(tx, ground, at, scope, [one.row for one in rows if not one.dropped])
+    judged = _judge(tx, ground, at, scope, rows)
     _drop(tx, principal, prepared, judged.dropped)
     unindexed = _store(tx, prepared, judged.moving)
     done = {

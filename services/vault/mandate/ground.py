@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 
@@ -36,6 +37,8 @@ from services.vault.mandate.store import StoredPlan
 from services.vault.parties import PLATFORM, actor_alias, terms_of
 
 PLANNED = "planned"
+#: Of the same bytes the same plan, which nobody can change: every batch asks for it.
+_parsed = lru_cache(maxsize=16)(parse_plan)
 
 
 def carried_packs() -> Mapping[str, RulePack]:
@@ -105,7 +108,7 @@ class Standing:
     @property
     def plan(self) -> Plan:
         """The lodged plan."""
-        return parse_plan(self.stored.raw)
+        return _parsed(self.stored.raw)
 
     @property
     def seller(self) -> str:

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy.engine import Connection
@@ -16,6 +18,7 @@ from contracts.custody.decision import (
     FrozenDecision,
     parse_summary,
 )
+from contracts.custody.officers import OfficerKey
 from contracts.custody.signing import parse_approval
 from contracts.events.envelope import canonical_json
 from contracts.events.vault import MandateAccepted
@@ -150,24 +153,61 @@ def frozen_decision(scope: Scope) -> FrozenDecision:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """All that the check of a stored mandate depends on.
+
+    Attributes:
+        officers: Their keys as enrolled now, revoked ones marked.
+        now: When; no part of what is compared, see `checked_mandate`.
+    """
+
+    at: Standing = field(compare=False)
+    scope: Scope = field(compare=False)
+    plan: bytes
+    decision: tuple[str, ...]
+    documents: tuple[StoredDocument, ...]
+    officers: tuple[OfficerKey, ...]
+    now: datetime = field(compare=False)
+
+
+@lru_cache(maxsize=16)
+def _answered(question: _Question) -> law.Mandate:
+    documents = question.documents
+    return law.check_mandate(
+        question.at.plan,
+        [one.envelope for one in documents if one.kind == APPROVAL],
+        [one.envelope for one in documents if one.kind == RELEASE],
+        question.officers,
+        frozen_decision(question.scope),
+        question.now,
+    )
+
+
 def checked_mandate(
     connection: Connection, at: Standing, scope: Scope, now: datetime
 ) -> law.Mandate:
     """Check the stored mandate again, all of it.
 
+    Plan, decision, documents and officers are read each time. Where they are those of
+    an earlier check that passed, only time can have changed the answer, and that it
+    does by the mandate's own end: then all of it is checked anew, to say what expired.
+
     Raises:
         contracts.custody.mandate.MandateRefused: It expired, or a key was revoked.
     """
-    documents = store.documents_of(connection, scope.handover)
     officers = officer_keys(connection, at.seller, at.buyer)
-    return law.check_mandate(
-        at.plan,
-        [one.envelope for one in documents if one.kind == APPROVAL],
-        [one.envelope for one in documents if one.kind == RELEASE],
-        list(officers.values()),
-        frozen_decision(scope),
-        now,
+    question = _Question(
+        at=at,
+        scope=scope,
+        plan=at.stored.raw,
+        decision=(scope.snapshot, scope.decision_root, scope.summary, scope.as_of),
+        documents=tuple(store.documents_of(connection, scope.handover)),
+        officers=tuple(officers.values()),
+        now=now,
     )
+    known = _answered(question)
+    return known if now < known.expires else _answered.__wrapped__(question)
 
 
 def require_still_holding(

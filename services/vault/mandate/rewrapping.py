@@ -72,14 +72,14 @@ class Rewrapping:
     seller: Catalogue
     buyer: Catalogue
     random_bytes: Callable[[int], bytes]
+    _fields: dict[str, Sequence[Field]] = field(default_factory=dict, init=False)
 
     def indexed_classes(self, classes: set[str]) -> set[str]:
         """Return those of `classes` whose documents the buyer will find records by."""
         return {
             name
             for name in classes
-            if self.buyer.classes[name].form is Form.DOCUMENT
-            and any(one.searchable for one in self.buyer.fields_of(name))
+            if self.buyer.classes[name].form is Form.DOCUMENT and self._indexed(name)
         }
 
     def folio(self, folio: FrozenFolio, payload: bytes | None) -> Rewrapped:
@@ -149,8 +149,8 @@ class Rewrapping:
         key = self.buyer_keys.index(class_)
         found: list[tuple[str, bytes]] = []
         unindexed = 0
-        for one in self.buyer.fields_of(class_):
-            if not one.searchable or one.name not in document:
+        for one in self._indexed(class_):
+            if one.name not in document:
                 continue
             for text in _texts(document[one.name]):
                 normal = self._normal(one, text)
@@ -159,6 +159,14 @@ class Rewrapping:
                 else:
                     found.append((one.name, index_value(key, one.name, normal)))
         return found, unindexed
+
+    def _indexed(self, class_: str) -> Sequence[Field]:
+        """Return the fields of a class that the buyer indexes, worked out once."""
+        found = self._fields.get(class_)
+        if found is None:
+            mine = self.buyer.fields_of(class_)
+            found = self._fields[class_] = [one for one in mine if one.searchable]
+        return found
 
     def _normal(self, wanted: Field, text: str) -> str | None:
         """Return the normal form by the seller's region, where it was written."""

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.engine import Connection
 
 from services.chassis.clock import milliseconds
 from services.chassis.database import Tx
+from services.chassis.prepared import Prepared
 from services.vault.mandate.tables import backup, batch, document, plan
 
 
@@ -69,17 +70,20 @@ class StoredBackup(NamedTuple):
 # -- Plans ----------------------------------------------------------------------------
 
 
+_PLAN = Prepared(
+    select(
+        plan.c.handover,
+        plan.c.seller,
+        plan.c.buyer,
+        plan.c.bytes,
+        plan.c.plan_hash,
+    ).where(plan.c.handover == bindparam("handover"))
+)
+
+
 def find_plan(connection: Connection, handover: str) -> StoredPlan | None:
     """Return the lodged plan of a handover."""
-    row = connection.execute(
-        select(
-            plan.c.handover,
-            plan.c.seller,
-            plan.c.buyer,
-            plan.c.bytes,
-            plan.c.plan_hash,
-        ).where(plan.c.handover == handover)
-    ).first()
+    row = _PLAN.first(connection, handover=handover)
     return None if row is None else StoredPlan(*row)
 
 
@@ -101,19 +105,22 @@ def put_plan(tx: Tx, new: StoredPlan) -> None:
 # -- Documents ------------------------------------------------------------------------
 
 
+_DOCUMENTS = Prepared(
+    select(
+        document.c.kind,
+        document.c.role,
+        document.c.key_id,
+        document.c.person,
+        document.c.envelope,
+    )
+    .where(document.c.handover == bindparam("handover"))
+    .order_by(document.c.kind, document.c.role)
+)
+
+
 def documents_of(connection: Connection, handover: str) -> list[StoredDocument]:
     """Return the documents of a mandate, by kind and role."""
-    rows = connection.execute(
-        select(
-            document.c.kind,
-            document.c.role,
-            document.c.key_id,
-            document.c.person,
-            document.c.envelope,
-        )
-        .where(document.c.handover == handover)
-        .order_by(document.c.kind, document.c.role)
-    )
+    rows = _DOCUMENTS.all(connection, handover=handover)
     return [StoredDocument(*row) for row in rows]
 
 
@@ -130,6 +137,14 @@ def put_documents(tx: Tx, handover: str, new: Iterable[StoredDocument]) -> None:
 # -- Batches --------------------------------------------------------------------------
 
 _BATCH = tuple(batch.c[name] for name in StoredBatch._fields)
+_AT = (batch.c.handover == bindparam("h"), batch.c.n == bindparam("number"))
+_FIND_BATCH = Prepared(select(*_BATCH).where(*_AT))
+_EXECUTED = Prepared(
+    update(batch)
+    .where(*_AT)
+    .values(result=bindparam("done"), executed_at=bindparam("moment"))
+)
+_VERIFIED = Prepared(update(batch).where(*_AT).values(verified_at=bindparam("moment")))
 
 
 def last_batch(connection: Connection, handover: str) -> StoredBatch | None:
@@ -145,9 +160,7 @@ def last_batch(connection: Connection, handover: str) -> StoredBatch | None:
 
 def find_batch(connection: Connection, handover: str, n: int) -> StoredBatch | None:
     """Return one batch."""
-    row = connection.execute(
-        select(*_BATCH).where(batch.c.handover == handover, batch.c.n == n)
-    ).first()
+    row = _FIND_BATCH.first(connection, h=handover, number=n)
     return None if row is None else StoredBatch(*row)
 
 
@@ -185,20 +198,13 @@ def insert_batches(tx: Tx, handover: str, new: Sequence[StoredBatch]) -> None:
 
 def mark_executed(tx: Tx, handover: str, n: int, result: str) -> None:
     """Store the result of a batch."""
-    tx.execute(
-        update(batch)
-        .where(batch.c.handover == handover, batch.c.n == n)
-        .values(result=result, executed_at=milliseconds(tx.now))
-    )
+    now = milliseconds(tx.now)
+    _EXECUTED.execute(tx.connection, h=handover, number=n, done=result, moment=now)
 
 
 def mark_verified(tx: Tx, handover: str, n: int) -> None:
     """Store that a batch was opened under the buyer's key."""
-    tx.execute(
-        update(batch)
-        .where(batch.c.handover == handover, batch.c.n == n)
-        .values(verified_at=milliseconds(tx.now))
-    )
+    _VERIFIED.execute(tx.connection, h=handover, number=n, moment=milliseconds(tx.now))
 
 
 def next_executed(connection: Connection, handover: str) -> StoredBatch | None:

@@ -7,13 +7,13 @@ caller's own transaction.
 
 from services.chassis.auth import PLATFORM
 from services.vault.parties.members import Party, Terms
+from services.vault.parties.officers import officer_keys
 from services.vault.parties.operations import Parties
 from services.vault.parties.store import (
     actor_alias,
     are_enrolled,
     bump_epoch,
     epoch,
-    officer_keys,
     party_of,
     terms_of,
 )

@@ -5,15 +5,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import bindparam, delete, func, insert, select, update
-from sqlalchemy.engine import Connection, Row
+from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
 from contracts import scopes as scope_names
-from contracts.custody.officers import OfficerKey, Role
 from contracts.officers import OfficerRole
 from contracts.purposes import GIVEN, Purpose
 from contracts.scopes import Scope
@@ -37,20 +35,6 @@ from services.vault.parties.members import (
     officer_id,
 )
 from services.vault.parties.tables import actor, assertion, client, officer, party
-
-_SELLER_ROLE: Final = {
-    OfficerRole.OWNER: Role.SELLER_OWNER,
-    OfficerRole.COMPLIANCE: Role.SELLER_COMPLIANCE,
-    OfficerRole.OPERATOR: Role.SELLER_OPERATOR,
-}
-_BUYER_ROLE: Final = {
-    OfficerRole.OWNER: Role.BUYER_OWNER,
-    OfficerRole.COMPLIANCE: Role.BUYER_COMPLIANCE,
-}
-_OUTSIDE_ROLE: Final = {
-    OfficerRole.REVIEWER: Role.REVIEWER,
-    OfficerRole.MONITOR: Role.MONITOR,
-}
 
 # -- Parties --------------------------------------------------------------------
 
@@ -112,20 +96,23 @@ def bump_epoch(tx: Tx, id_: str) -> None:
 # -- Clients --------------------------------------------------------------------
 
 
+_CLIENT = Prepared(
+    select(
+        client.c.id,
+        client.c.party,
+        client.c.secret_hash,
+        client.c.scopes,
+        client.c.purposes,
+        client.c.default_purpose,
+        client.c.daily_records,
+        client.c.revoked_at,
+    ).where(client.c.id == bindparam("id"))
+)
+
+
 def find_client(connection: Connection, id_: str) -> Client | None:
     """Return a client, revoked or not, None if there is none."""
-    row = connection.execute(
-        select(
-            client.c.id,
-            client.c.party,
-            client.c.secret_hash,
-            client.c.scopes,
-            client.c.purposes,
-            client.c.default_purpose,
-            client.c.daily_records,
-            client.c.revoked_at,
-        ).where(client.c.id == id_)
-    ).first()
+    row = _CLIENT.first(connection, id=id_)
     if row is None:
         return None
     return Client(
@@ -182,7 +169,7 @@ def revoke_client(tx: Tx, id_: str) -> bool:
 
 # -- Officers -------------------------------------------------------------------
 
-_KEY = select(
+KEY = select(
     officer.c.key_id,
     officer.c.party,
     officer.c.person,
@@ -196,18 +183,18 @@ _KEY = select(
 
 def find_key(connection: Connection, key_id: str) -> EnrolledKey | None:
     """Return an officer's key, revoked or not, None if it was never enrolled."""
-    row = connection.execute(_KEY.where(officer.c.key_id == key_id)).first()
-    return None if row is None else _key(row)
+    row = connection.execute(KEY.where(officer.c.key_id == key_id)).first()
+    return None if row is None else key_of(row)
 
 
 def keys_of_party(connection: Connection, party_id: str) -> list[EnrolledKey]:
     """Return all officers' keys of a party, in order of enrolment."""
     rows = connection.execute(
-        _KEY.where(officer.c.party == party_id).order_by(
+        KEY.where(officer.c.party == party_id).order_by(
             officer.c.created_at, officer.c.person, officer.c.use
         )
     )
-    return [_key(row) for row in rows]
+    return [key_of(row) for row in rows]
 
 
 def holds_key(connection: Connection, party_id: str, person: str, role: str) -> bool:
@@ -260,44 +247,8 @@ def revoke_file(tx: Tx, key: EnrolledKey) -> list[str]:
     return sorted(found)
 
 
-def officer_keys(
-    connection: Connection, seller: str, buyer: str
-) -> dict[str, OfficerKey]:
-    """Return key id → key, in its handover role, of a handover's officers.
-
-    Seller and buyer give SO, SC, SR, BO, BC; reviewers and monitors count only from
-    outside both (a reviewer is independent). Revoked keys are in it, marked.
-    """
-    roles = [role.value for role in _OUTSIDE_ROLE]
-    rows = connection.execute(
-        _KEY.where(officer.c.party.in_([seller, buyer]) | officer.c.role.in_(roles))
-    )
-    found: dict[str, OfficerKey] = {}
-    for row in rows:
-        key = _key(row)
-        role = _handover_role(key, seller, buyer)
-        if role is not None:
-            found[key.key_id] = OfficerKey(
-                key_id=key.key_id,
-                party=key.party,
-                role=role,
-                person=key.person,
-                use=key.use,
-                public_key=key.public_key,
-                revoked_at=_moment(key.revoked_at),
-            )
-    return found
-
-
-def _handover_role(key: EnrolledKey, seller: str, buyer: str) -> Role | None:
-    if key.party == seller:
-        return _SELLER_ROLE.get(key.role)
-    if key.party == buyer:
-        return _BUYER_ROLE.get(key.role)
-    return _OUTSIDE_ROLE.get(key.role)
-
-
-def _key(row: Row[*tuple[Any, ...]]) -> EnrolledKey:
+def key_of(row: Any) -> EnrolledKey:
+    """Return an officer's key of a row of `KEY`."""
     use: KeyPurpose = "sign" if row.use == "sign" else "login"
     return EnrolledKey(
         key_id=row.key_id,
@@ -309,10 +260,6 @@ def _key(row: Row[*tuple[Any, ...]]) -> EnrolledKey:
         created_at=row.created_at,
         revoked_at=row.revoked_at,
     )
-
-
-def _moment(at: int | None) -> datetime | None:
-    return None if at is None else datetime.fromtimestamp(at / 1000, tz=UTC)
 
 
 def terms_of(connection: Connection, principal: Principal) -> Terms:
@@ -356,11 +303,17 @@ def revocations(connection: Connection, since: int) -> list[Revocation]:
 # -- Aliases of actors, used assertions -------------------------------------------
 
 
+_ALIAS = Prepared(
+    select(actor.c.alias).where(
+        actor.c.kind == bindparam("kind"), actor.c.id == bindparam("id")
+    )
+)
+
+
 def find_alias(connection: Connection, kind: PrincipalKind, id_: str) -> str | None:
     """Return an actor's alias, None if it has none yet."""
-    return connection.execute(
-        select(actor.c.alias).where(actor.c.kind == kind.value, actor.c.id == id_)
-    ).scalar_one_or_none()
+    found: str | None = _ALIAS.scalar(connection, kind=kind.value, id=id_)
+    return found
 
 
 def actor_alias(tx: Tx, kind: PrincipalKind, id_: str) -> str:

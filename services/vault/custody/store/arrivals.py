@@ -5,10 +5,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from sqlalchemy import and_, delete, func, select
+from sqlalchemy import and_, bindparam, delete, func, literal, select
 from sqlalchemy.engine import Connection
 
 from services.chassis.database import Tx
+from services.chassis.prepared import Prepared
 from services.vault.custody.folios import Place
 from services.vault.custody.state import MOVING
 from services.vault.custody.store.folios import delete_orphans
@@ -36,40 +37,45 @@ class PendingVersion(NamedTuple):
     digest: bytes | None
 
 
+_PENDING = Prepared(
+    select(
+        decision.c.new_record,
+        decision.c["class"],
+        decision.c.volume,
+        decision.c.version,
+        custody.c.key_version,
+        custody.c.wrap,
+        version.c.payload,
+        version.c.digest,
+    )
+    .outerjoin(
+        custody,
+        and_(
+            custody.c.party == bindparam("buyer"),
+            custody.c.record == decision.c.new_record,
+            custody.c["class"] == decision.c["class"],
+            custody.c.volume == decision.c.volume,
+            custody.c.version == decision.c.version,
+            custody.c.arrived_by == bindparam("handover"),
+        ),
+    )
+    .outerjoin(version, version.c.id == decision.c.version)
+    .where(
+        decision.c.handover == bindparam("handover"),
+        decision.c.position.between(bindparam("first"), bindparam("last")),
+        decision.c.outcome.in_([literal(one) for one in MOVING]),
+        decision.c.dropped == "",
+    )
+    .order_by(decision.c.position)
+)
+
+
 def pending_versions(
     connection: Connection, handover: str, buyer: str, first: int, last: int
 ) -> list[PendingVersion]:
     """Return what was prepared for each standing row of a slice, in order."""
-    rows = connection.execute(
-        select(
-            decision.c.new_record,
-            decision.c["class"],
-            decision.c.volume,
-            decision.c.version,
-            custody.c.key_version,
-            custody.c.wrap,
-            version.c.payload,
-            version.c.digest,
-        )
-        .outerjoin(
-            custody,
-            and_(
-                custody.c.party == buyer,
-                custody.c.record == decision.c.new_record,
-                custody.c["class"] == decision.c["class"],
-                custody.c.volume == decision.c.volume,
-                custody.c.version == decision.c.version,
-                custody.c.arrived_by == handover,
-            ),
-        )
-        .outerjoin(version, version.c.id == decision.c.version)
-        .where(
-            decision.c.handover == handover,
-            decision.c.position.between(first, last),
-            decision.c.outcome.in_(MOVING),
-            decision.c.dropped == "",
-        )
-        .order_by(decision.c.position)
+    rows = _PENDING.all(
+        connection, handover=handover, buyer=buyer, first=first, last=last
     )
     return [
         PendingVersion(Place(buyer, row[0], row[1], row[2]), *row[3:]) for row in rows

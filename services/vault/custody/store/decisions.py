@@ -7,14 +7,25 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import and_, exists, func, insert, select, text, update
+from sqlalchemy import (
+    and_,
+    bindparam,
+    exists,
+    func,
+    insert,
+    literal,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.engine import Connection
 
 from contracts.custody.decision import DecisionRow
 from contracts.law.scope import Consent, FolioFacts, Objection
 from services.chassis.database import Tx
+from services.chassis.prepared import OneOf, Prepared
 from services.vault.custody.state import FROZEN, MOVING, DropReason
 from services.vault.custody.store.rights import OPT_OUT
 from services.vault.custody.store.turns import is_active
@@ -59,7 +70,10 @@ _ROW = (
 # Literals: a partial index serves no condition with a parameter.
 _MOVES = text("decision.outcome IN ('transfer', 'archive_only')")
 _DROPPED = text("decision.dropped <> ''")
-_STANDING = and_(decision.c.outcome.in_(MOVING), decision.c.dropped == "")
+_STANDING = and_(
+    decision.c.outcome.in_([literal(one) for one in MOVING]), decision.c.dropped == ""
+)
+_RECORDS: Final = OneOf("record", 100)  # as many as a slice has at most
 
 # -- Facts ----------------------------------------------------------------------------
 
@@ -94,8 +108,15 @@ def facts_of(
     """
     consents = _consents(connection, party, records)
     objections = _objections(connection, party, records)
+    rows = [
+        row
+        for part in _RECORDS.parts(records)
+        for row in _INVENTORY.all(
+            connection, party=party, handover=handover, frozen_at=frozen_at, **part
+        )
+    ]
     found = []
-    for row in connection.execute(_inventory(party, records, handover, frozen_at)):
+    for row in rows:
         given, opt_outs = consents.get(row.record, ((), frozenset()))
         facts = FolioFacts(
             class_=row.class_,
@@ -113,44 +134,60 @@ def facts_of(
     return found
 
 
-def _inventory(
-    party: str, records: Sequence[str], handover: str, frozen_at: int
-) -> Any:
-    elsewhere = exists(
-        select(decision.c.handover)
-        .join(scope, scope.c.handover == decision.c.handover)
-        .where(
-            decision.c.record == folio.c.record,
-            decision.c["class"] == folio.c["class"],
-            decision.c.volume == folio.c.volume,
-            decision.c.handover != handover,
-            scope.c.party == party,
-            scope.c.state.in_([state.value for state in FROZEN]),
-            _STANDING,
-        )
+_ELSEWHERE = exists(
+    select(decision.c.handover)
+    .join(scope, scope.c.handover == decision.c.handover)
+    .where(
+        decision.c.record == folio.c.record,
+        decision.c["class"] == folio.c["class"],
+        decision.c.volume == folio.c.volume,
+        decision.c.handover != bindparam("handover"),
+        scope.c.party == bindparam("party"),
+        scope.c.state.in_([literal(state.value) for state in FROZEN]),
+        _STANDING,
     )
-    return (
-        select(
-            folio.c.record,
-            folio.c["class"].label("class_"),
-            folio.c.volume,
-            folio.c.current_version,
-            folio.c.basis,
-            folio.c.retention,
-            folio.c.last_activity,
-            folio.c.tags,
-        )
-        .join(custody, and_(_SAME_FOLIO, custody.c.version == folio.c.current_version))
-        .join(version, version.c.id == folio.c.current_version)
-        .where(
-            folio.c.party == party,
-            folio.c.record.in_(records),
-            version.c.created_at <= frozen_at,
-            is_active(),
-            ~elsewhere,
-        )
-        .order_by(folio.c.record, folio.c["class"], folio.c.volume)
+)
+_INVENTORY = Prepared(
+    select(
+        folio.c.record,
+        folio.c["class"].label("class_"),
+        folio.c.volume,
+        folio.c.current_version,
+        folio.c.basis,
+        folio.c.retention,
+        folio.c.last_activity,
+        folio.c.tags,
     )
+    .join(custody, and_(_SAME_FOLIO, custody.c.version == folio.c.current_version))
+    .join(version, version.c.id == folio.c.current_version)
+    .where(
+        folio.c.party == bindparam("party"),
+        _RECORDS.holds(folio.c.record),
+        version.c.created_at <= bindparam("frozen_at"),
+        is_active(),
+        ~_ELSEWHERE,
+    )
+    .order_by(folio.c.record, folio.c["class"], folio.c.volume)
+)
+_CONSENTS = Prepared(
+    select(
+        consent.c.record,
+        consent.c.kind,
+        consent.c.recipient,
+        consent.c["class"].label("class_"),
+        consent.c.given_at,
+        consent.c.withdrawn_at,
+    ).where(consent.c.party == bindparam("party"), _RECORDS.holds(consent.c.record))
+)
+_OBJECTIONS = Prepared(
+    select(
+        objection.c.record,
+        objection.c.objected_at,
+        objection.c.withdrawn_at,
+        objection.c.recipient,
+        objection.c.handover,
+    ).where(objection.c.party == bindparam("party"), _RECORDS.holds(objection.c.record))
+)
 
 
 def _consents(
@@ -158,15 +195,10 @@ def _consents(
 ) -> dict[str, tuple[tuple[Consent, ...], frozenset[str]]]:
     given: dict[str, list[Consent]] = {}
     opt_outs: dict[str, set[str]] = {}
-    rows = connection.execute(
-        select(
-            consent.c.record,
-            consent.c.kind,
-            consent.c.recipient,
-            consent.c["class"].label("class_"),
-            consent.c.given_at,
-            consent.c.withdrawn_at,
-        ).where(consent.c.party == party, consent.c.record.in_(records))
+    rows = (
+        row
+        for part in _RECORDS.parts(records)
+        for row in _CONSENTS.all(connection, party=party, **part)
     )
     for row in rows:
         if row.kind == OPT_OUT:
@@ -191,14 +223,10 @@ def _objections(
     connection: Connection, party: str, records: Sequence[str]
 ) -> dict[str, list[Objection]]:
     found: dict[str, list[Objection]] = {}
-    rows = connection.execute(
-        select(
-            objection.c.record,
-            objection.c.objected_at,
-            objection.c.withdrawn_at,
-            objection.c.recipient,
-            objection.c.handover,
-        ).where(objection.c.party == party, objection.c.record.in_(records))
+    rows = (
+        row
+        for part in _RECORDS.parts(records)
+        for row in _OBJECTIONS.all(connection, party=party, **part)
     )
     for row in rows:
         one = Objection(
@@ -254,7 +282,6 @@ def rows_after(
     after: int,
     *,
     limit: int | None = None,
-    last: int | None = None,
     moving: bool = False,
 ) -> list[StoredRow]:
     """Return rows with a position beyond `after`, in order.
@@ -264,18 +291,34 @@ def rows_after(
         handover: Whose decision.
         after: -1 for the first.
         limit: How many at most.
-        last: Up to this position.
         moving: Only the outcomes that give the buyer custody.
     """
     chosen = select(*_ROW, decision.c.dropped).where(
         decision.c.handover == handover, decision.c.position > after
     )
-    if last is not None:
-        chosen = chosen.where(decision.c.position <= last)
     if moving:
         chosen = chosen.where(_MOVES)
     rows = connection.execute(chosen.order_by(decision.c.position).limit(limit))
     return [StoredRow(DecisionRow(*row[:9]), row[9]) for row in rows]
+
+
+_STANDING_ROWS = Prepared(
+    select(*_ROW)
+    .where(
+        decision.c.handover == bindparam("handover"),
+        decision.c.position.between(bindparam("first"), bindparam("last")),
+        _STANDING,
+    )
+    .order_by(decision.c.position)
+)
+
+
+def standing_rows(
+    connection: Connection, handover: str, first: int, last: int
+) -> list[DecisionRow]:
+    """Return the rows of a slice that give the buyer custody and did not drop."""
+    rows = _STANDING_ROWS.all(connection, handover=handover, first=first, last=last)
+    return [DecisionRow(*row) for row in rows]
 
 
 def mark_dropped(

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import and_, bindparam, insert, select, update
+from sqlalchemy import and_, bindparam, literal, select, update
 from sqlalchemy.engine import Connection
 
 from services.chassis.clock import milliseconds, random_alias
 from services.chassis.database import Tx
+from services.chassis.prepared import OneOf, Prepared
 from services.vault.custody.folios import CustodyTerms, Place
 from services.vault.custody.state import MOVING
 from services.vault.custody.store.rights import OPT_OUT
@@ -95,19 +96,57 @@ def _same_folio(one: Any, other: Any) -> Any:
 # -- What the seller holds ------------------------------------------------------------
 
 
-_FROZEN = (
-    decision.c.position,
-    decision.c.record,
-    decision.c["class"],
-    decision.c.volume,
-    decision.c.new_record,
-    decision.c.version,
-    custody.c.key_version,
-    custody.c.wrap,
-    folio.c.last_activity,
-    folio.c.tags,
-    folio.c.entries,
-    folio.c.bytes,
+_RECORDS: Final = OneOf("record", 100)  # as many as a batch has at most
+_VERSIONS: Final = OneOf("version", 100)
+
+_FROZEN_FOLIOS = Prepared(
+    select(
+        decision.c.position,
+        decision.c.record,
+        decision.c["class"],
+        decision.c.volume,
+        decision.c.new_record,
+        decision.c.version,
+        custody.c.key_version,
+        custody.c.wrap,
+        folio.c.last_activity,
+        folio.c.tags,
+        folio.c.entries,
+        folio.c.bytes,
+    )
+    .select_from(decision)
+    .join(
+        custody,
+        and_(
+            custody.c.party == bindparam("seller"),
+            _same_folio(custody, decision),
+            custody.c.version == decision.c.version,
+        ),
+    )
+    .join(
+        folio, and_(folio.c.party == bindparam("seller"), _same_folio(folio, decision))
+    )
+    .where(
+        decision.c.handover == bindparam("handover"),
+        decision.c.position.between(bindparam("first"), bindparam("last")),
+        decision.c.outcome.in_([literal(one) for one in MOVING]),
+        decision.c.dropped == "",
+        is_active(),
+    )
+    .order_by(decision.c.position)
+)
+_PAYLOADS = Prepared(
+    select(version.c.id, version.c.payload).where(_VERSIONS.holds(version.c.id))
+)
+_NAMED = Prepared(
+    select(
+        record.c.id,
+        alias.c.alias,
+        record.c.identity_key_version,
+        record.c.external_id_sealed,
+    )
+    .join(alias, and_(alias.c.party == record.c.party, alias.c.record == record.c.id))
+    .where(record.c.party == bindparam("party"), _RECORDS.holds(record.c.id))
 )
 
 
@@ -115,59 +154,47 @@ def frozen_folios(
     connection: Connection, handover: str, seller: str, first: int, last: int
 ) -> list[FrozenFolio]:
     """Return the folios of a slice that still move, in order of position."""
-    rows = connection.execute(
-        select(*_FROZEN)
-        .select_from(decision)
-        .join(
-            custody,
-            and_(
-                custody.c.party == seller,
-                _same_folio(custody, decision),
-                custody.c.version == decision.c.version,
-            ),
-        )
-        .join(folio, and_(folio.c.party == seller, _same_folio(folio, decision)))
-        .where(
-            decision.c.handover == handover,
-            decision.c.position.between(first, last),
-            decision.c.outcome.in_(MOVING),
-            decision.c.dropped == "",
-            is_active(),
-        )
-        .order_by(decision.c.position)
+    rows = _FROZEN_FOLIOS.all(
+        connection, handover=handover, seller=seller, first=first, last=last
     )
-    found = (tuple(row) for row in rows)
     return [
         FrozenFolio(row[0], Place(seller, row[1], row[2], row[3]), *row[4:])
-        for row in found
+        for row in rows
     ]
 
 
 def payloads_of(connection: Connection, versions: Collection[str]) -> dict[str, bytes]:
     """Return version → sealed payload."""
-    rows = connection.execute(
-        select(version.c.id, version.c.payload).where(version.c.id.in_(versions))
-    )
-    return {row[0]: row[1] for row in rows}
+    return {
+        row[0]: row[1]
+        for part in _VERSIONS.parts(versions)
+        for row in _PAYLOADS.all(connection, **part)
+    }
 
 
 def named_records(
     connection: Connection, party: str, ids: Collection[str]
 ) -> dict[str, NamedRecord]:
     """Return id → record of those of `ids` that the party has."""
-    rows = connection.execute(
-        select(
-            record.c.id,
-            alias.c.alias,
-            record.c.identity_key_version,
-            record.c.external_id_sealed,
-        )
-        .join(
-            alias, and_(alias.c.party == record.c.party, alias.c.record == record.c.id)
-        )
-        .where(record.c.party == party, record.c.id.in_(ids))
+    return {
+        row[0]: NamedRecord(*row)
+        for part in _RECORDS.parts(ids)
+        for row in _NAMED.all(connection, party=party, **part)
+    }
+
+
+_LEAVE = Prepared(
+    update(custody)
+    .where(
+        custody.c.party == bindparam("p"),
+        custody.c.record == bindparam("r"),
+        custody.c["class"] == bindparam("c"),
+        custody.c.volume == bindparam("v"),
+        custody.c.destroyed_at.is_(None),
+        ~is_gone(custody.c.left_by),
     )
-    return {row[0]: NamedRecord(*row) for row in rows}
+    .values(left_by=bindparam("h"))
+)
 
 
 def leave(tx: Tx, handover: str, places: Iterable[Place]) -> None:
@@ -176,24 +203,30 @@ def leave(tx: Tx, handover: str, places: Iterable[Place]) -> None:
     What another handover that never turned had named is overwritten; what one took
     away stays taken.
     """
-    statement = (
-        update(custody)
-        .where(
-            custody.c.party == bindparam("p"),
-            custody.c.record == bindparam("r"),
-            custody.c["class"] == bindparam("c"),
-            custody.c.volume == bindparam("v"),
-            custody.c.destroyed_at.is_(None),
-            ~is_gone(custody.c.left_by),
-        )
-        .values(left_by=handover)
-    )
-    values = [dict(zip("prcv", place, strict=True)) for place in places]
+    values = [
+        {"p": place.party, "r": place.record, "c": place.class_, "v": place.volume}
+        | {"h": handover}
+        for place in places
+    ]
     if values:
-        tx.execute(statement, values)
+        _LEAVE.execute_many(tx.connection, values)
 
 
 # -- What is prepared for the buyer ---------------------------------------------------
+
+
+_ADD_RECORD = Prepared.insert(record)
+_ADD_ALIAS = Prepared.insert(alias)
+_ADD_FOLIO = Prepared.insert(folio)
+_ADD_CUSTODY = Prepared.insert(custody)
+_ADD_ENTRY = Prepared.insert(index_entry)
+_ADD_CONSENT = Prepared.insert(consent)
+_CONSENT: Final = [column.name for column in consent.columns]
+_CONSENTS = Prepared(
+    select(consent)
+    .where(consent.c.party == bindparam("party"), _RECORDS.holds(consent.c.record))
+    .order_by(consent.c.record)
+)
 
 
 def insert_pending(
@@ -207,8 +240,10 @@ def insert_pending(
     if not records:
         return
     _insert_records(tx, handover, buyer, records)
-    tx.execute(insert(folio), [_folio(one) for one in folios])
-    tx.execute(insert(custody), [_custody(one, handover) for one in folios])
+    _ADD_FOLIO.execute_many(tx.connection, [_folio(one) for one in folios])
+    _ADD_CUSTODY.execute_many(
+        tx.connection, [_custody(one, handover) for one in folios]
+    )
     entries = [
         {
             "party": buyer,
@@ -224,7 +259,7 @@ def insert_pending(
         for name, value in sorted(set(one.values))
     ]
     if entries:
-        tx.execute(insert(index_entry), entries)
+        _ADD_ENTRY.execute_many(tx.connection, entries)
 
 
 def _insert_records(
@@ -245,11 +280,11 @@ def _insert_records(
         }
         for one in records
     ]
-    tx.execute(insert(record), rows)
+    _ADD_RECORD.execute_many(tx.connection, rows)
     names = [
         {"alias": random_alias(), "party": buyer, "record": one.id} for one in records
     ]
-    tx.execute(insert(alias), names)
+    _ADD_ALIAS.execute_many(tx.connection, names)
 
 
 def _folio(one: PendingFolio) -> dict[str, Any]:
@@ -301,13 +336,13 @@ def carry_consents(
         buyer: Who gets them.
         moved: Seller's record → (buyer's record, classes that move).
     """
-    rows = tx.execute(
-        select(consent)
-        .where(consent.c.party == seller, consent.c.record.in_(list(moved)))
-        .order_by(consent.c.record)
-    )
     carried: dict[tuple[str, ...], dict[str, Any]] = {}
-    for row in rows.mappings():
+    rows = (
+        dict(zip(_CONSENT, row, strict=True))
+        for part in _RECORDS.parts(moved)
+        for row in _CONSENTS.all(tx.connection, party=seller, **part)
+    )
+    for row in rows:
         new_record, classes = moved[row["record"]]
         is_opt_out = row["kind"] == OPT_OUT
         if not is_opt_out and (
@@ -321,4 +356,4 @@ def carry_consents(
             continue
         carried[key] = {**row, "party": buyer, "record": new_record, "recipient": buyer}
     if carried:
-        tx.execute(insert(consent), list(carried.values()))
+        _ADD_CONSENT.execute_many(tx.connection, list(carried.values()))

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from sqlalchemy import ColumnElement, and_, insert, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, insert, select, update
 from sqlalchemy.engine import Connection
 
 from services.chassis.clock import milliseconds
 from services.chassis.database import Tx
+from services.chassis.prepared import Prepared
 from services.vault.custody.state import FROZEN, ScopeState, TurnState
 from services.vault.custody.tables import scope, turn
 
@@ -67,11 +68,16 @@ def _scope_at(party: str, handover: str) -> ColumnElement[bool]:
     return and_(scope.c.party == party, scope.c.handover == handover)
 
 
+_FIND_SCOPE = Prepared(
+    select(*_COLUMNS).where(
+        scope.c.party == bindparam("party"), scope.c.handover == bindparam("handover")
+    )
+)
+
+
 def find_scope(connection: Connection, party: str, handover: str) -> Scope | None:
     """Return the scope of a party in a handover, None before the freeze."""
-    row = connection.execute(
-        select(*_COLUMNS).where(_scope_at(party, handover))
-    ).first()
+    row = _FIND_SCOPE.first(connection, party=party, handover=handover)
     return None if row is None else _scope(row._asdict())
 
 
@@ -159,17 +165,20 @@ def move_scope(
 # -- Turns ----------------------------------------------------------------------------
 
 
+_FIND_TURN = Prepared(
+    select(
+        turn.c.handover,
+        turn.c.seller,
+        turn.c.buyer,
+        turn.c.state,
+        turn.c.turned_at,
+    ).where(turn.c.handover == bindparam("handover"))
+)
+
+
 def find_turn(connection: Connection, handover: str) -> Turn | None:
     """Return the turn's row, None before a freeze or a cancellation."""
-    row = connection.execute(
-        select(
-            turn.c.handover,
-            turn.c.seller,
-            turn.c.buyer,
-            turn.c.state,
-            turn.c.turned_at,
-        ).where(turn.c.handover == handover)
-    ).first()
+    row = _FIND_TURN.first(connection, handover=handover)
     if row is None:
         return None
     return Turn(row[0], row[1], row[2], TurnState(row[3]), row[4])

@@ -19,7 +19,10 @@ from services.chassis.prepared import Prepared
 from services.vault.opening import RECORDS_LINE
 
 STORES = (
+    "services.vault.custody.store.arrivals",
+    "services.vault.custody.store.decisions",
     "services.vault.custody.store.folios",
+    "services.vault.custody.store.handing",
     "services.vault.custody.store.index",
     "services.vault.custody.store.records",
     "services.vault.custody.store.rights",
@@ -53,7 +56,7 @@ def plan_of(connection: Connection, statement: Select[tuple[object, ...]]) -> li
 
 
 def test_there_are_prepared_selects() -> None:
-    assert len(list(prepared())) >= 7
+    assert len(list(prepared())) >= 16
 
 
 @pytest.mark.parametrize(
