@@ -5,11 +5,12 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.engine import Connection
 
 from services.chassis.clock import milliseconds
 from services.chassis.database import Tx
+from services.chassis.prepared import Prepared
 from services.vault.catalogue.catalogue import (
     Catalogue,
     DataClass,
@@ -21,27 +22,30 @@ from services.vault.catalogue.kinds import Kind
 from services.vault.catalogue.tables import data_class, field
 from services.vault.parties import Party
 
-_FIELD_COLUMNS = (
-    field.c.name,
-    field.c["class"],
-    field.c.grade,
-    field.c.kind,
-    field.c.mask,
-    field.c.searchable,
-    field.c["unique"],
+_CLASSES = Prepared(
+    select(data_class.c.name, data_class.c.form)
+    .where(data_class.c.party == bindparam("party"))
+    .order_by(data_class.c.name)
+)
+_FIELDS = Prepared(
+    select(
+        field.c.name,
+        field.c["class"],
+        field.c.grade,
+        field.c.kind,
+        field.c.mask,
+        field.c.searchable,
+        field.c["unique"],
+    )
+    .where(field.c.party == bindparam("party"))
+    .order_by(field.c.name)
 )
 
 
 def catalogue_of(connection: Connection, party: Party) -> Catalogue:
     """Return a party's whole catalogue."""
-    classes = connection.execute(
-        select(data_class.c.name, data_class.c.form)
-        .where(data_class.c.party == party.id)
-        .order_by(data_class.c.name)
-    )
-    fields = connection.execute(
-        select(*_FIELD_COLUMNS).where(field.c.party == party.id).order_by(field.c.name)
-    )
+    classes = _CLASSES.all(connection, party=party.id)
+    fields = _FIELDS.all(connection, party=party.id)
     return Catalogue(
         party=party.id,
         region=party.region,

@@ -41,11 +41,12 @@ from services.vault.parties.tables import actor, assertion, client, officer, par
 _PARTY = select(
     party.c.id, party.c.name, party.c.region, party.c.timezone, party.c.epoch
 )
+_FIND_PARTY = Prepared(_PARTY.where(party.c.id == bindparam("id")))
 
 
 def find_party(connection: Connection, id_: str) -> Party | None:
     """Return a party, None if there is none."""
-    row = connection.execute(_PARTY.where(party.c.id == id_)).first()
+    row = _FIND_PARTY.first(connection, id=id_)
     return None if row is None else Party(*row)
 
 

@@ -19,6 +19,7 @@ from services.chassis.prepared import Prepared
 from services.vault.opening import RECORDS_LINE
 
 STORES = (
+    "services.vault.catalogue.store",
     "services.vault.custody.store.arrivals",
     "services.vault.custody.store.decisions",
     "services.vault.custody.store.folios",
@@ -26,6 +27,8 @@ STORES = (
     "services.vault.custody.store.index",
     "services.vault.custody.store.records",
     "services.vault.custody.store.rights",
+    "services.vault.custody.store.scopes",
+    "services.vault.mandate.store",
     "services.vault.parties.store",
 )
 
@@ -56,7 +59,7 @@ def plan_of(connection: Connection, statement: Select[tuple[object, ...]]) -> li
 
 
 def test_there_are_prepared_selects() -> None:
-    assert len(list(prepared())) >= 16
+    assert len(list(prepared())) >= 25
 
 
 @pytest.mark.parametrize(
