@@ -240,9 +240,12 @@ def insert_pending(
     if not records:
         return
     _insert_records(tx, handover, buyer, records)
+    # A batch has a handful of different terms.
+    terms = {one: one.as_json() for one in {held.terms for held in folios}}
     _ADD_FOLIO.execute_many(tx.connection, [_folio(one) for one in folios])
     _ADD_CUSTODY.execute_many(
-        tx.connection, [_custody(one, handover) for one in folios]
+        tx.connection,
+        [_custody(one, terms[one.terms], handover) for one in folios],
     )
     entries = [
         {
@@ -300,13 +303,13 @@ def _folio(one: PendingFolio) -> dict[str, Any]:
     }
 
 
-def _custody(one: PendingFolio, handover: str) -> dict[str, Any]:
+def _custody(one: PendingFolio, terms: str, handover: str) -> dict[str, Any]:
     return {
         **_at(one.place),
         "version": one.version,
         "key_version": one.key_version,
         "wrap": one.wrap,
-        "terms": one.terms.as_json(),
+        "terms": terms,
         "arrived_by": handover,
         "left_by": "",
         "destroyed_at": None,
