@@ -7,7 +7,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from services.chassis.outbox import stats
-from services.chassis.prepared import Prepared
+from services.chassis.prepared import OneOf, Prepared
 from tests.integration.chassis.conftest import World
 from tests.integration.chassis.test_group_commit import draft
 
@@ -96,3 +96,25 @@ async def test_a_broken_connection_is_given_up(world: World) -> None:
             one.all(broken)
         assert broken.invalidated
     engines.dispose()
+
+
+def test_a_list_of_any_length_is_asked_for_in_parts() -> None:
+    listed = OneOf("id", 3)
+    assert list(listed.parts([])) == []
+    assert list(listed.parts(["a", "b", "a", "c", "d"])) == [
+        {"id_0": "a", "id_1": "b", "id_2": "c"},
+        {"id_0": "d", "id_1": "d", "id_2": "d"},
+    ]
+
+
+def test_a_list_finds_what_in_finds(world: World, connection: Connection) -> None:
+    box = world.tables.outbox
+    listed = OneOf("wanted", 2)
+    found = Prepared(select(box.c.seq).where(listed.holds(box.c.seq)))
+    add = Prepared.insert(box)
+    for seq in range(1, 6):
+        row = {"lane": "l", "seq": seq, "event": b"e", "leaf_hash": bytes(32)}
+        add.execute(connection, **row, head=None, created_at=1)
+    parts = listed.parts([1, 3, 5, 7])
+    rows = [row.seq for part in parts for row in found.all(connection, **part)]
+    assert sorted(rows) == [1, 3, 5]
