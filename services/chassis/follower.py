@@ -29,6 +29,7 @@ from services.chassis.journal import Journal
 from services.chassis.outbox import Outstanding, Places
 
 POLL_SECONDS: Final = 0.25  # while events of ours wait for their receipt
+MANY: Final = 500  # that wait: the relay's window is filling, and opens by receipts
 STEP_SECONDS: Final = 0.1  # between two steps that both found leaves
 WITNESS_SECONDS: Final = 1.0  # else: only to notice a log that contradicts itself
 SLICE_LEAVES: Final = 16 * 256  # leaves followed in one pass
@@ -119,6 +120,8 @@ class Follower:
             )
         except DatabaseError:
             return POLL_SECONDS
+        if found >= MANY:
+            return STEP_SECONDS
         return POLL_SECONDS if found else WITNESS_SECONDS
 
     async def step(self) -> bool:
