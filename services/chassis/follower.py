@@ -10,7 +10,7 @@ rolled-back log stops the trimming and raises an alarm. Source: audit.md, Receip
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -26,8 +26,10 @@ from services.chassis.clock import Clock, milliseconds
 from services.chassis.crashpoints import CRASH_POINTS
 from services.chassis.database import DatabaseError, Tx
 from services.chassis.journal import Journal
+from services.chassis.outbox import Outstanding, Places
 
 POLL_SECONDS: Final = 0.25  # while events of ours wait for their receipt
+MANY: Final = 500  # that wait: the relay's window is filling, and opens by receipts
 STEP_SECONDS: Final = 0.1  # between two steps that both found leaves
 WITNESS_SECONDS: Final = 1.0  # else: only to notice a log that contradicts itself
 SLICE_LEAVES: Final = 16 * 256  # leaves followed in one pass
@@ -87,6 +89,7 @@ class Follower:
         self._clock = clock
         self._horizon_ms = int(horizon_seconds * 1000)
         self._on_alarm = on_alarm
+        self._outstanding = Outstanding(journal.tables)
         self.alarm: str | None = None
         self.published = 0  # leaves under the last checkpoint that was looked at
         self.followed = 0
@@ -117,6 +120,8 @@ class Follower:
             )
         except DatabaseError:
             return POLL_SECONDS
+        if found >= MANY:
+            return STEP_SECONDS
         return POLL_SECONDS if found else WITNESS_SECONDS
 
     async def step(self) -> bool:
@@ -138,13 +143,12 @@ class Follower:
                 raise LogRefused("fork")
             return False
         edge, leaves = await self._extend(pin.edge, checkpoint)
-        found = await self._journal.read(
-            lambda c: outbox.outstanding(c, self._journal.tables)
-        )
-        upto = _receipts(leaves, found)
+        receipted, places = await self._journal.read(self._outstanding.read)
+        upto = _receipts(leaves, receipted, places)
         CRASH_POINTS.reach("follower.before_receipt")
         await self._journal.write(lambda tx: self._store(tx, edge, note, upto))
         CRASH_POINTS.reach("follower.after_receipt")
+        self._outstanding.drop(leaves)
         self.followed = edge.size
         return True
 
@@ -204,28 +208,30 @@ class Follower:
 
 
 def _receipts(
-    leaves: list[bytes], found: dict[bytes, tuple[str, int]]
+    leaves: list[bytes], receipted: Mapping[str, int], places: Places
 ) -> dict[str, int]:
     """Return lane → last receipted number from the new leaves, in log order.
+
+    Args:
+        leaves: The new leaves.
+        receipted: The last number before them of each lane that waits.
+        places: Of the events that wait.
 
     Raises:
         LogRefused: `twice`, an event stands in the log twice; `gap`, an event stands
             before its lane's previous one.
     """
-    upto: dict[str, int] = {}
-    first: dict[str, int] = {}
-    for lane, seq in found.values():
-        first[lane] = min(first.get(lane, seq), seq)
-    seen: set[bytes] = set()
+    upto = dict(receipted)
     for leaf in leaves:
-        place = found.get(leaf)
+        place = places.get(leaf)
         if place is None:
             continue
-        if leaf in seen:
-            raise LogRefused("twice")
-        seen.add(leaf)
         lane, seq = place
-        if seq != upto.get(lane, first[lane] - 1) + 1:
+        if seq <= receipted.get(lane, seq):
+            continue  # receipted since it was read
+        if seq <= upto[lane]:
+            raise LogRefused("twice")
+        if seq != upto[lane] + 1:
             raise LogRefused("gap")
         upto[lane] = seq
-    return upto
+    return {lane: seq for lane, seq in upto.items() if seq > receipted[lane]}

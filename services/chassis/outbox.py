@@ -7,17 +7,21 @@ Kafka may lose everything and the log still becomes complete from here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import and_, delete, func, select, update
+from sqlalchemy import and_, bindparam, delete, func, select, update
 from sqlalchemy.engine import Connection
 
 from contracts.events.payload import EventDraft
 from services.chassis.database import Tx
 from services.chassis.lanes import EventRef, LaneTables, LaneWriter
+from services.chassis.prepared import Prepared
 
 PAGE_ROWS = 500  # outbox rows read at once
+
+Places = Mapping[bytes, tuple[str, int]]
+"""Leaf hash → (lane, seq)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,17 +133,47 @@ def rows_to_head(
     return found
 
 
-def outstanding(
-    connection: Connection, tables: LaneTables
-) -> dict[bytes, tuple[str, int]]:
-    """Return leaf hash → (lane, seq) of every event that is not yet receipted."""
-    box, lane = tables.outbox, tables.lane
-    rows = connection.execute(
-        select(box.c.leaf_hash, box.c.lane, box.c.seq).join(
-            lane, and_(lane.c.id == box.c.lane, box.c.seq > lane.c.receipted_seq)
+class Outstanding:
+    """The events of a journal that are not yet receipted, kept in step with it.
+
+    A row never changes once it is committed: each is read once, however often it is
+    asked for. Whoever doubts what it holds makes a new one.
+    """
+
+    def __init__(self, tables: LaneTables) -> None:
+        lane, box = tables.lane, tables.outbox
+        self._lanes = Prepared(
+            select(lane.c.id, lane.c.seq, lane.c.receipted_seq).where(
+                lane.c.seq > lane.c.receipted_seq
+            )
         )
-    )
-    return {row.leaf_hash: (row.lane, row.seq) for row in rows}
+        self._rows = Prepared(
+            select(box.c.seq, box.c.leaf_hash)
+            .where(box.c.lane == bindparam("of_lane"), box.c.seq > bindparam("after"))
+            .order_by(box.c.seq)
+        )
+        self._ends: dict[str, int] = {}
+        self._found: dict[bytes, tuple[str, int]] = {}
+
+    def read(self, connection: Connection) -> tuple[dict[str, int], Places]:
+        """Return lane → last receipted number, and leaf hash → (lane, seq).
+
+        The lanes are those that have outstanding events, and the places may hold
+        events that were receipted since.
+        """
+        receipted = {}
+        for lane, _last, upto in self._lanes.all(connection):
+            receipted[lane] = upto
+            after = max(upto, self._ends.get(lane, 0))
+            for seq, leaf in self._rows.all(connection, of_lane=lane, after=after):
+                self._found[leaf] = (lane, seq)
+                self._ends[lane] = seq
+        return receipted, self._found
+
+    def drop(self, leaves: Iterable[bytes]) -> None:
+        """Forget events that are receipted."""
+        for leaf in leaves:
+            self._found.pop(leaf, None)
 
 
 def receipt(tx: Tx, tables: LaneTables, upto: Mapping[str, int]) -> None:

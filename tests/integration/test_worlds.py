@@ -9,8 +9,15 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from contracts.events.envelope import MAX_EVENT_BYTES
 from contracts.events.topics import TOPICS
-from services.chassis.bus import BusUnavailable, Message, Publisher, Subscriber
+from services.chassis.bus import (
+    BATCH_BYTES,
+    BusUnavailable,
+    Message,
+    Publisher,
+    Subscriber,
+)
 from tests.worlds import BROKERS, DATABASES, broker, database, embedded_broker
 
 TOPIC = TOPICS["vault"]
@@ -43,6 +50,24 @@ async def test_a_broker_keeps_the_order_of_a_lane(kind: str) -> None:
         await publisher.abandon()
         got = await _drain(address, len(sent))
     assert got == [(m.key, m.value) for m in sent]
+
+
+@pytest.mark.parametrize("kind", BROKERS)
+async def test_what_fills_many_batches_arrives_whole_and_in_order(kind: str) -> None:
+    lanes = (b"one lane", b"another", b"a third")
+    with broker(kind) as address:
+        publisher = Publisher(lambda: address)
+        sent = [
+            Message(lanes[n % 3], str(n).encode().zfill(MAX_EVENT_BYTES // 48), [])
+            for n in range(5 * BATCH_BYTES // (MAX_EVENT_BYTES // 48))
+        ]
+        sent.insert(7, Message(lanes[0], bytes(MAX_EVENT_BYTES), []))
+        await publisher.publish(TOPIC, sent)
+        await publisher.abandon()
+        got = await _drain(address, len(sent))
+    for lane in lanes:
+        mine = [value for key, value in got if key == lane]
+        assert mine == [m.value for m in sent if m.key == lane]
 
 
 @pytest.mark.parametrize("kind", BROKERS)

@@ -8,13 +8,18 @@ Only the checkpoint is ever replaced. A crash leaves `.new` files, which nobody 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from contracts.log.tiles import TILE_WIDTH, BundleId, TileId, parse_path
+from services.chassis.crashpoints import CRASH_POINTS
+
+T = TypeVar("T")
 
 CHECKPOINT: Final = "checkpoint"
+SYNCS: Final = 8  # that wait for the disk at once: it serves them together
 
 
 class FileMissing(Exception):  # noqa: N818 - it names what is
@@ -27,25 +32,31 @@ class TileFiles:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
+        self._pool = ThreadPoolExecutor(SYNCS, thread_name_prefix="sync")
 
-    def write(self, contents: Mapping[str, bytes]) -> None:
-        """Write files by path; all are durable when it returns.
+    def publish(self, contents: Mapping[str, bytes], checkpoint: bytes) -> None:
+        """Write tiles and bundles, then the checkpoint; durable when it returns.
 
-        Any OSError is fatal to the sequencer. The folders are synced once each: a
-        sync per file would double the time from commit to checkpoint.
+        What waits for the disk waits side by side: one sync after the other would be
+        most of the time from commit to checkpoint. Any OSError is fatal to the
+        sequencer.
+
+        Args:
+            contents: Paths to bytes; in no order among themselves.
+            checkpoint: In its place only once all of `contents` is durable.
         """
-        touched: set[Path] = set()
-        for path, octets in contents.items():
-            target = self.folder / path
-            touched |= _make_folders(target.parent)
-            draft = target.with_name(target.name + ".new")
-            with draft.open("wb") as file:
-                file.write(octets)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(target)
-        for folder in touched:
-            _sync_folder(folder)
+        targets = {self.folder / path: octets for path, octets in contents.items()}
+        touched = {path.parent for path in targets}
+        for folder in tuple(touched):
+            touched |= _make_folders(folder)
+        end = self.folder / CHECKPOINT
+        self._at_once(_draft, {**targets, end: checkpoint}.items())
+        for target in targets:
+            _draft_of(target).replace(target)
+        self._at_once(_sync_folder, touched)
+        CRASH_POINTS.reach("publish.before_checkpoint")
+        _draft_of(end).replace(end)
+        _sync_folder(self.folder)
 
     def read(self, path: str) -> bytes:
         """Return a file; a partial tile or bundle is a prefix of the full one.
@@ -80,6 +91,13 @@ class TileFiles:
             path.unlink(missing_ok=True)
         folder.rmdir()
 
+    def _at_once(self, work: Callable[[T], None], items: Collection[T]) -> None:
+        """Do all of the work, and raise the first error once nothing of it runs."""
+        tasks = [self._pool.submit(work, item) for item in items]
+        wait(tasks)
+        for task in tasks:
+            task.result()
+
     def _read(self, path: str) -> bytes:
         try:
             return (self.folder / path).read_bytes()
@@ -111,6 +129,19 @@ def _make_folders(folder: Path) -> set[Path]:
     for made in sorted(touched, key=lambda path: len(path.parts)):
         made.mkdir(exist_ok=True)
     return touched
+
+
+def _draft_of(target: Path) -> Path:
+    return target.with_name(target.name + ".new")
+
+
+def _draft(item: tuple[Path, bytes]) -> None:
+    """Write a file beside its place, durable."""
+    target, octets = item
+    with _draft_of(target).open("wb") as file:
+        file.write(octets)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _sync_folder(folder: Path) -> None:

@@ -24,7 +24,7 @@ from contracts.log.tiles import (
     tile_path,
 )
 from services.audit.errors import LogBehindTiles, LogDamaged
-from services.audit.log.files import CHECKPOINT, FileMissing, TileFiles
+from services.audit.log.files import FileMissing, TileFiles
 from services.audit.log.store import TreeRow
 from services.chassis.crashpoints import CRASH_POINTS
 
@@ -60,9 +60,7 @@ def publish(files: TileFiles, growth: Growth) -> None:
         start = bundle.n * TILE_WIDTH - base
         part = growth.entries[start : start + bundle.width]
         contents[bundle.path] = encode_bundle(part)
-    files.write(contents)
-    CRASH_POINTS.reach("publish.before_checkpoint")
-    files.write({CHECKPOINT: growth.tree.checkpoint})
+    files.publish(contents, growth.tree.checkpoint)
     CRASH_POINTS.reach("publish.after_checkpoint")
     names: list[TileId | BundleId] = [*(tile.id for tile in growth.tiles), *bundles]
     for name in names:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import and_, func, insert, select, update
 from sqlalchemy.engine import Connection
@@ -15,8 +15,11 @@ from services.audit.log.tables import alert, leaf, offset, position, tree
 from services.audit.schema import OWN_LANES
 from services.chassis.clock import milliseconds
 from services.chassis.database import Tx
+from services.chassis.prepared import Prepared
 
 SLICE = 5_000  # leaves read at once
+
+_ADD_LEAF: Final = Prepared.insert(leaf)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +102,8 @@ def swap_tree(tx: Tx, old: TreeRow, new: TreeRow) -> bool:
 
 def add_leaves(tx: Tx, first: int, rows: Sequence[LeafRow]) -> None:
     """Insert leaves from index `first` on. A known (lane, seq) violates UNIQUE."""
-    tx.execute(
-        insert(leaf),
+    _ADD_LEAF.execute_many(
+        tx.connection,
         [
             {
                 "index": first + i,

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy import ColumnElement, Select, delete, insert, or_, select, update
 from sqlalchemy.engine import Connection
@@ -17,6 +18,11 @@ from services.audit.search.tables import (
 )
 from services.audit.search.terms import Terms
 from services.chassis.database import Tx
+from services.chassis.prepared import Prepared
+
+_ADD_LEAF: Final = Prepared.insert(found_leaf)
+_ADD_PARTY: Final = Prepared.insert(found_party)
+_ADD_ALIAS: Final = Prepared.insert(found_alias)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +64,8 @@ def add(tx: Tx, old: Progress, terms: Sequence[Terms], last: bytes) -> bool:
     if now != old or not terms:
         return False
     numbered = list(enumerate(terms, start=old.size))
-    tx.execute(
-        insert(found_leaf),
+    _ADD_LEAF.execute_many(
+        tx.connection,
         [
             {
                 "index": index,
@@ -75,9 +81,9 @@ def add(tx: Tx, old: Progress, terms: Sequence[Terms], last: bytes) -> bool:
     parties = [{"party": p, "index": i} for i, term in numbered for p in term.parties]
     aliases = [{"alias": a, "index": i} for i, term in numbered for a in term.aliases]
     if parties:
-        tx.execute(insert(found_party), parties)
+        _ADD_PARTY.execute_many(tx.connection, parties)
     if aliases:
-        tx.execute(insert(found_alias), aliases)
+        _ADD_ALIAS.execute_many(tx.connection, aliases)
     _put_progress(tx, Progress(old.size + len(terms), last))
     return True
 
