@@ -117,10 +117,10 @@ async def test_a_read_whose_answer_meets_the_turn_is_denied_and_logged_so(
 ) -> None:
     await two.here.verified()
     gate = Gate()
-    original = Access.append
+    original = Access._disclose
 
-    async def appended(self: Access, drafts: Any) -> Any:
-        event = await original(self, drafts)
+    async def appended(self: Access, caller: Any, drafts: Any) -> Any:
+        event = await original(self, caller, drafts)
         await held()
         return event
 
@@ -128,7 +128,7 @@ async def test_a_read_whose_answer_meets_the_turn_is_denied_and_logged_so(
         return
 
     held = gate.wrap_async(nothing)
-    monkeypatch.setattr(Access, "append", appended)
+    monkeypatch.setattr(Access, "_disclose", appended)
     reading = asyncio.create_task(two.there.shop.seller.read(two.jane))
     await gate.reached()
     assert (await two.here.turn()).status_code == 200
