@@ -17,9 +17,11 @@ LEAVES = {
     "patch": ("record.patched", "record.read"),
     "append": ("entries.appended", "record.read"),
     "read": ("record.read",),
-    "consent": ("consent.recorded",),
-    "objection": ("objection.recorded",),
+    # Where a live handover loses folios by it, the answer names that, the later event.
+    "consent": ("consent.recorded", "folio.dropped"),
+    "objection": ("objection.recorded", "folio.dropped"),
 }
+DROPPED = "org.keyturn.folio.dropped.v1"
 #: Kinds of leaves that nobody but the clients of the history makes.
 COUNTED = {
     "create": "record.created",
@@ -58,10 +60,18 @@ def _every_event_once(found: Evidence) -> Iterator[Anomaly]:
             if short not in LEAVES[attempt.kind]:
                 yield Anomaly("wrong-event", f"{attempt.kind} names a {short}")
         if attempt.again:
+            firsts = {a.event for a in found.history if _same_write(a, attempt)}
+            if attempt.event not in firsts:
+                yield Anomaly("doubled", f"{attempt.value} was done again")
             continue
         if (first := told.setdefault(attempt.event, attempt)) is not attempt:
             detail = f"{attempt.event} answers {first.kind} and {attempt.kind}"
             yield Anomaly("event-shared", detail)
+
+
+def _same_write(one: Attempt, other: Attempt) -> bool:
+    """Whether one is the first time that the other's write was acknowledged."""
+    return one.acknowledged and not one.again and one.value == other.value
 
 
 def _counted(found: Evidence) -> Iterator[Anomaly]:
@@ -70,7 +80,7 @@ def _counted(found: Evidence) -> Iterator[Anomaly]:
         wanted = f"org.keyturn.{short}.v1"
         leaves = sum(leaf.type == wanted for leaf in found.leaves)
         tried = [a for a in found.history if a.kind == kind and not a.again]
-        told = {leaf.event for leaf in found.leaves if leaf.type == wanted}
+        told = {x.event for x in found.leaves if x.type in {wanted, DROPPED}}
         sure = sum(a.acknowledged and a.event in told for a in tried)
         perhaps = sum(not a.acknowledged and not a.refused for a in tried)
         if not sure <= leaves <= sure + perhaps:

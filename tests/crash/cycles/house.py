@@ -122,7 +122,7 @@ class Houses:
     ) -> Iterator[House]:
         """Give a running house in a folder of its own, which stays."""
         folder = self.folder / name
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)  # a disk may be mounted in it
         with self._stage(folder, environ or {}) as stage:
             supervisor = Supervisor(stage.place)
             with supervisor.running():
@@ -146,7 +146,7 @@ class Houses:
         if not template.exists():
             made(template, {})
         for part in ("state", "keys"):
-            shutil.copytree(template / part, folder / part)
+            shutil.copytree(template / part, folder / part, dirs_exist_ok=True)
         bare = Place(folder / "state", folder / "keys", *free_ports())
         place = replace(bare, environ={**SETTINGS, **environ})
         yield Stage(place, folder)
