@@ -208,8 +208,11 @@ class Database:
                     break
                 size = min(len(self._queue), MAX_GROUP)
                 group = [self._queue.popleft() for _ in range(size)]
-            with self._turn:
-                self._run(group, more=True)
+            try:
+                with self._turn:
+                    self._run(group, more=True)
+            except Exception as exc:  # noqa: BLE001 - without this thread all would wait
+                self._leave_in_doubt(group, exc)
         self._drop_connection()
 
     def _run(self, group: list[_Request[Any]], *, more: bool) -> None:
@@ -316,22 +319,26 @@ class Database:
         try:
             self.engines.commit(self._open_connection())
         except Exception as exc:  # noqa: BLE001 - any failure leaves the same doubt
-            if self.step is not None:
-                self.step.unknown()
-            self._drop_connection()
+            self._leave_in_doubt(group, exc)
             self.watch.failed("commit")
             if self.engines.is_io_error(exc):
                 self._on_fatal("the disk refused a commit")
-            for request in group:
-                error = CommitUnknown("the commit failed; its outcome is unknown")
-                error.__cause__ = exc
-                _answer(request, None, error)
             return False
         self.watch.committed(time.monotonic() - began)
         CRASH_POINTS.reach("database.after_commit")
         if self.step is not None:
             self.step.committed()
         return True
+
+    def _leave_in_doubt(self, group: list[_Request[Any]], exc: Exception) -> None:
+        """Tell everyone who has no answer yet that the outcome is unknown."""
+        if self.step is not None:
+            self.step.unknown()
+        self._drop_connection()
+        for request in group:
+            error = CommitUnknown("the commit failed; its outcome is unknown")
+            error.__cause__ = exc
+            _answer(request, None, error)
 
     def _after_failure(self, group: list[_Request[Any]], exc: Exception) -> None:
         """Retry a failed group one request at a time; answer a failed single."""

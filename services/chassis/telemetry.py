@@ -9,6 +9,7 @@ OpenTelemetry is off: its exporters would carry messages and query strings (api.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import re
@@ -133,6 +134,28 @@ class _LibraryHandler(logging.Handler):
         logger().log(record.levelno, "library.message", **line)
 
 
+class _Enduring:
+    """A stream whose trouble is never its writer's: a full disk must stop no service.
+
+    A line that cannot be written is lost. Raised, it would end whatever wrote it: the
+    thread that commits, on its way to say that the disk refused a commit.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write, or lose it."""
+        with contextlib.suppress(OSError):
+            return self._stream.write(text)
+        return 0
+
+    def flush(self) -> None:
+        """Flush, or lose what is not written."""
+        with contextlib.suppress(OSError):
+            self._stream.flush()
+
+
 def configure(service: str, level: str = "info", stream: TextIO | None = None) -> None:
     """Send every log line of this process as JSON to `stream`, by default stderr.
 
@@ -140,6 +163,7 @@ def configure(service: str, level: str = "info", stream: TextIO | None = None) -
     no line of their own.
     """
     number = logging.getLevelNamesMapping()[level.upper()]
+    output = cast("TextIO", _Enduring(stream or sys.stderr))
     structlog.reset_defaults()
     structlog.configure(
         processors=[
@@ -152,10 +176,10 @@ def configure(service: str, level: str = "info", stream: TextIO | None = None) -
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(stream or sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(output),
         cache_logger_on_first_use=False,
     )
-    RequestLine.current = RequestLine(service, number, stream or sys.stderr)
+    RequestLine.current = RequestLine(service, number, output)
     root = logging.getLogger()
     root.handlers[:] = [_LibraryHandler()]
     root.setLevel(max(number, logging.WARNING))

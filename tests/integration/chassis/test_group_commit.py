@@ -136,6 +136,33 @@ async def test_a_failed_commit_abandons_the_lane(world: World, monkeypatch) -> N
     check_lanes(world, journal)
 
 
+async def test_trouble_in_telling_of_trouble_leaves_nobody_waiting(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = world.journal()
+    engines = journal.database.engines
+    real = type(engines).commit
+    broken = {"on": True}
+
+    def commit(self, connection):
+        if broken["on"]:
+            raise OSError("disk I/O error")
+        real(self, connection)
+
+    def fatal(_why: str) -> None:
+        raise OSError("no space left for a line of the log")
+
+    monkeypatch.setattr(type(engines), "commit", commit)
+    monkeypatch.setattr(type(engines), "is_io_error", lambda _self, _exc: True)
+    monkeypatch.setattr(journal.database, "_on_fatal", fatal)
+    async with asyncio.timeout(10):
+        with pytest.raises(CommitUnknown):
+            await journal.append(draft())
+        broken["on"] = False
+        await journal.append(draft())
+    check_lanes(world, journal)
+
+
 async def test_a_lane_with_a_successor_is_fenced(world: World) -> None:
     stopped: list[str] = []
     paused = world.journal(on_fatal=stopped.append)

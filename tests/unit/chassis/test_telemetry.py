@@ -180,3 +180,18 @@ def test_a_total_counted_elsewhere_only_grows() -> None:
         metrics.reach(measures.COMMITTED, total, journal="reads")
     text = metrics.render().decode()
     assert 'keyturn_events_committed_total{journal="reads"} 8.0' in text
+
+
+class Full(io.StringIO):
+    """A stream on a disk that is full."""
+
+    def write(self, text: str) -> int:
+        raise OSError(28, "No space left on device")
+
+    def flush(self) -> None:
+        raise OSError(28, "No space left on device")
+
+
+def test_a_line_that_cannot_be_written_stops_nobody() -> None:
+    telemetry.configure("shop", "info", Full())
+    telemetry.logger().error("process.stopping", reason="the-disk-refused-a-commit")
