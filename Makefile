@@ -25,6 +25,10 @@ DIR ?= build/demo/evidence
 T ?= tests --ignore=tests/crash --ignore=tests/runbooks --ignore=tests/browser --ignore=tests/deploy
 JOBS ?= 2
 PYTEST_EXTRA ?=
+#: Random kills of `make crash` and their seed, where not its own; more of its options.
+CYCLES ?=
+SEED ?=
+CRASH ?=
 #: What to measure: `make bench BENCH="--section reads"`.
 BENCH ?=
 #: What to attack: `make attack ATTACK="--only A1,T12"`, `ATTACK=--release`.
@@ -67,6 +71,11 @@ test-runbooks: $(STAMP) ## Play every runbook, command by command, on a real ins
 .PHONY: attack
 attack: $(STAMP) ## Carry out every attack and planted fault; one table, build/attack/report.json (ATTACK="--only A4")
 	@exec $(PY) -m tests.attack $(ATTACK)
+
+.PHONY: crash
+crash: $(STAMP) ## Kill and break at random under load, judge the history; build/crash/report.json (CYCLES=60)
+	@for package in strace faketime; do command -v $$package >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$package >/dev/null; } || echo "$$package is not here and cannot be installed: its faults are skipped"; done
+	@exec $(PY) -m tests.crash.cycles --dir build/crash $(if $(CYCLES),--cycles $(CYCLES)) $(if $(SEED),--seed $(SEED)) $(CRASH)
 
 .PHONY: test-scaled
 test-scaled: $(STAMP) kcat ## Integration and end-to-end tests and the demonstration on PostgreSQL and Apache Kafka
@@ -172,6 +181,8 @@ help: ## List the commands
 	  DIR 'Evidence for `make verify-strangers` ($(DIR))' \
 	  T 'Tests to run: `make test T=tests/unit`' \
 	  JOBS 'Processes that run them ($(JOBS))' \
+	  CYCLES 'and SEED: random kills of `make crash` (60; with CRASH=--release 2,000), and what they are drawn from' \
+	  CRASH 'More of its options: `make crash CRASH="--only \"disk full\""`, `CRASH=--release`' \
 	  VENV 'The Python environment ($(VENV))'
 
 $(STAMP): requirements/dev.lock requirements/install.lock pyproject.toml

@@ -56,7 +56,9 @@ def _every_event_once(found: Evidence) -> Iterator[Anomaly]:
             detail = f"{attempt.event} is {held[attempt.event]} leaves"
             yield Anomaly(rule, f"{attempt.kind} of {attempt.customer}: {detail}")
         elif attempt.acknowledged and attempt.kind in LEAVES:
-            short = types[attempt.event].removeprefix("org.keyturn.").removesuffix(".v1")
+            short = (
+                types[attempt.event].removeprefix("org.keyturn.").removesuffix(".v1")
+            )
             if short not in LEAVES[attempt.kind]:
                 yield Anomaly("wrong-event", f"{attempt.kind} names a {short}")
         if attempt.again:

@@ -136,7 +136,10 @@ def _moved(found: Evidence) -> Iterator[Anomaly]:
         if handover.state == "seller_restricted"
     )
     sellers = {a.customer for a in found.history if a.party == "seller"}
-    there = sum("basic" in found.customers[one][1].classes for one in sellers & set(found.customers))
+    there = sum(
+        "basic" in found.customers[one][1].classes
+        for one in sellers & set(found.customers)
+    )
     if said != there:
         yield Anomaly("counts", f"{said} transferred, {there} at the buyer")
 

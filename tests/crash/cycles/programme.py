@@ -77,7 +77,9 @@ class Programme:
         except Skipped as skipped:
             came.skipped = str(skipped)
         except Exception as error:  # noqa: BLE001 - the run goes on, and fails
-            came.anomalies.append(Anomaly("broke-off", f"{type(error).__name__}: {error}"))
+            came.anomalies.append(
+                Anomaly("broke-off", f"{type(error).__name__}: {error}")
+            )
         came.seconds = time.monotonic() - begun
         verdict = came.skipped or ("held" if came.held else "NOT HELD")
         self._console.print(f"{name} ({seed}): {verdict}, {came.seconds:.0f} s")

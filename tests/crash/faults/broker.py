@@ -13,8 +13,13 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from contracts.events.topics import PARTITIONS, TOPICS
 from tests.crash.cycles.house import House, Houses
 from tests.crash.cycles.killing import freeze
-from tests.crash.faults.mock_broker import FETCH, LIST_OFFSETS, METADATA, PRODUCE
-from tests.crash.faults.mock_broker import mock_broker
+from tests.crash.faults.mock_broker import (
+    FETCH,
+    LIST_OFFSETS,
+    METADATA,
+    PRODUCE,
+    mock_broker,
+)
 from tests.crash.faults.scenario import Came, Scale, Skipped, judged_house
 
 #: Kafka's own error codes that a broker in trouble answers; -195 is librdkafka's for

@@ -90,7 +90,12 @@ class Controls:
         for error in errors:  # variadic: how many, then error and round trip of each
             one, at_once = ctypes.c_size_t(1), ctypes.c_int(0)
             told = push(
-                self._cluster, _ID, ctypes.c_int16(api), one, ctypes.c_int(error), at_once
+                self._cluster,
+                _ID,
+                ctypes.c_int16(api),
+                one,
+                ctypes.c_int(error),
+                at_once,
             )
             assert told == 0, told
 

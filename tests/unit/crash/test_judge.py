@@ -86,7 +86,9 @@ def two_leaves_of_a_lane_change_places(run: Evidence) -> Evidence:
 def a_leaf_was_rewritten(run: Evidence) -> Evidence:
     leaves = list(run.leaves)
     old = leaves[1]
-    leaves[1] = leaf_of(old.lane, old.seq, old.prev, "vault", "record.created", {"x": 1})
+    leaves[1] = leaf_of(
+        old.lane, old.seq, old.prev, "vault", "record.created", {"x": 1}
+    )
     return with_leaves(run, leaves, seen=())
 
 
