@@ -44,6 +44,7 @@ from services.vault.custody.store.decisions import (
     rows_after,
     standing_rows,
 )
+from services.vault.custody.store.freeze import newest_version_at
 from services.vault.custody.store.handing import (
     FrozenFolio,
     NamedRecord,
@@ -146,6 +147,7 @@ __all__ = [
     "move_turn",
     "named_records",
     "native_entries",
+    "newest_version_at",
     "next_records",
     "open_collisions",
     "payloads_of",

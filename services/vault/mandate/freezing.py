@@ -126,7 +126,9 @@ def _new_scope(
         handover=at.stored.handover,
         state=ScopeState.DECIDING,
         snapshot=snapshot,
-        frozen_at=milliseconds(tx.now),
+        # What was written while a clock was ahead existed before the freeze as well:
+        # left out, a customer's other folios would move without it.
+        frozen_at=max(milliseconds(tx.now), custody.newest_version_at(tx.connection)),
         expires_at=milliseconds(approved.expires),
         as_of=at.plan.as_of or tx.now.date().isoformat(),
         plan_hash=at.stored.plan_hash,
