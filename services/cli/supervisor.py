@@ -301,8 +301,11 @@ class Supervisor:
             )
             pids = {name: process.pid for name, process in self._running.items()}
         draft = self.place.state / "processes.json.new"
-        draft.write_text(json.dumps(pids), encoding="utf-8")
-        draft.replace(self.place.state / "processes.json")
+        with suppress(
+            OSError
+        ):  # for people to read: a full disk must not end the watch
+            draft.write_text(json.dumps(pids), encoding="utf-8")
+            draft.replace(self.place.state / "processes.json")
 
     def _await_ready(self, part: Part) -> None:
         deadline = time.monotonic() + START_SECONDS

@@ -148,3 +148,20 @@ def test_a_port_given_twice_is_refused_before_anything_is_touched(
     with pytest.raises(StartFailed, match="same port"):
         Supervisor(place).prepare()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_part_is_started_again_where_its_number_cannot_be_written_down(
+    tmp_path: Path,
+) -> None:
+    place = Place(tmp_path / "state", tmp_path / "keys", *free_ports())
+    supervisor = Supervisor(place)
+    supervisor.prepare()
+    # As a full disk would: whoever starts a part cannot write this file.
+    (place.state / "processes.json.new").mkdir()
+    with supervisor.running():
+        dead = supervisor.pid("worker")
+        supervisor.kill("worker")
+        deadline = time.monotonic() + 30
+        while supervisor.pid("worker") == dead:
+            assert time.monotonic() < deadline, "the watch has ended"
+            time.sleep(0.05)
