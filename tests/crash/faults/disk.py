@@ -105,10 +105,9 @@ def _limit_files(pid: int, soft: int) -> None:
 
 @contextmanager
 def _filled(ballast: Path) -> Iterator[None]:
-    with ballast.open("wb") as file, suppress(OSError):
+    with ballast.open("wb", buffering=0) as file, suppress(OSError):
         while True:
             file.write(bytes(4_096))
-            file.flush()
     try:
         yield
     finally:
