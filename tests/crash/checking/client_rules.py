@@ -156,7 +156,7 @@ def _read(found: Evidence, read: Attempt, writes: list[Attempt]) -> Iterator[Ano
     if len(set(read.entries)) != len(read.entries):
         yield Anomaly("doubled", f"{read.customer}: an entry is shown twice")
     _, buyer = found.customers[read.customer]
-    if read.party == "seller" and buyer.records:
+    if read.party == "seller" and (buyer.records or buyer.classes):
         return  # after the turn the seller is shown what stayed, and no more
     told = {w.value for w in begun if w.acknowledged and w.ended < read.begun}
     if missing := (told & entries) - set(read.entries):

@@ -7,6 +7,7 @@ import base64
 import json
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
@@ -96,13 +97,43 @@ def _holdings(
     found: dict[str, list[Holding]] = defaultdict(list)
     for party, client in CRMS:
         records = _looked_up(office, client, tried)
+        known: set[str] = set()
+        held: dict[str, Holding] = {}
         for one in tried:
             record = told.get((party, one)) or next(iter(records[one]), None)
-            holding = Holding()
+            held[one] = Holding()
             if record is not None:
-                holding = _holding(office, client, record, len(records[one]))
+                known.add(record)
+                held[one] = _holding(office, client, record, len(records[one]))
+        _add_nameless(office, client, known, held, history)
+        for one, holding in held.items():
             found[one].append(holding)
     return {one: (seller, buyer) for one, (seller, buyer) in found.items()}
+
+
+def _add_nameless(
+    office: PatientOffice,
+    client: str,
+    known: set[str],
+    held: dict[str, Holding],
+    history: list[Attempt],
+) -> None:
+    """Add what stands in records without a name: their entries tell whose they are.
+
+    Entries that came during a handover move with a later one, as a record of their own.
+    """
+    owners = {a.value: a.customer for a in history if a.kind == "append"}
+    listed = patiently(lambda: [record for record, _ in office.listed(client)])
+    for record in set(listed) - known:
+        more = _holding(office, client, record, 0)
+        for one in {owners[entry] for entry in more.entries}:
+            own = tuple(entry for entry in more.entries if owners[entry] == one)
+            before = held[one]
+            held[one] = replace(
+                before,
+                classes=before.classes | more.classes,
+                entries=before.entries + own,
+            )
 
 
 def _looked_up(
