@@ -31,7 +31,8 @@ def main() -> int:
     scale = RELEASE if options.release else Scale()
     scale = replace(scale, own_mounts=options.apart)
     if options.cycles is not None:
-        scale = replace(scale, cycles=options.cycles)
+        a_round = min(scale.a_round, options.cycles)
+        scale = replace(scale, cycles=options.cycles, a_round=a_round)
     seed = options.seed or random_alias()[:8]
     folder = _cleared(options.dir)
     console.print(f"seed {seed}; again: --seed {seed}")
