@@ -157,9 +157,9 @@ async def test_trouble_in_telling_of_trouble_leaves_nobody_waiting(
     monkeypatch.setattr(journal.database, "_on_fatal", fatal)
     async with asyncio.timeout(10):
         with pytest.raises(CommitUnknown):
-            await journal.append(draft())
+            await journal.database.write(lambda tx: outbox.append(tx, draft()))
         broken["on"] = False
-        await journal.append(draft())
+        await journal.database.write(lambda tx: outbox.append(tx, draft()))
     check_lanes(world, journal)
 
 
