@@ -112,6 +112,10 @@ bench: $(STAMP) ## Ratios to a floor of the same run; build/bench/report.json (B
 	@command -v wrk >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends wrk >/dev/null; }
 	@exec $(PY) -m deploy.bench --dir build/bench $(BENCH)
 
+.PHONY: bench-large
+bench-large: $(STAMP) ## Imports and a handover of a million customers, once; hours
+	@exec $(PY) -m deploy.bench --dir build/bench-large --size 1000000 --rounds 1 --section imports --section custody $(BENCH)
+
 ##@ Check
 
 .PHONY: check
