@@ -108,7 +108,8 @@ def test_a5_no_canary_lies_anywhere(place: tuple[Site, Path]) -> None:
     (dump / "refusals").write_text(refusals)
     found = scan([folder], Needles(NEEDLES))
     assert not found.findings, found.findings
-    assert found.octets > 500_000
+    # On PostgreSQL the rows are all there is: no files of pages, no logs of them.
+    assert found.octets > 100_000
     assert (dump / "rows").stat().st_size > 20_000
     assert "http.request" in site.log.getvalue()
 
