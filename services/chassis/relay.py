@@ -85,8 +85,11 @@ class Relay:
                     # The first commit after a quiet time never waits here.
                     await asyncio.sleep(min(ROUND_SECONDS, sent * EVENT_SECONDS))
                 else:
+                    # Not `wait_for`: in Python 3.11 it loses a cancellation that comes
+                    # together with what it waits for, and we would relay for ever.
                     with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._wake.wait(), IDLE_SECONDS)
+                        async with asyncio.timeout(IDLE_SECONDS):
+                            await self._wake.wait()
         finally:
             end()
             await self._publisher.abandon()
