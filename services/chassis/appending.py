@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import queue
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from services.chassis.by_hand import HandHeld
 from services.chassis.clock import Clock
 from services.chassis.crashpoints import CRASH_POINTS
 from services.chassis.engines import Engines
-from services.chassis.transaction import CommitUnknown, GroupStep, Tx
+from services.chassis.transaction import CommitUnknown, GroupStep, Tx, Watch
 
 T = TypeVar("T")
 
@@ -56,6 +57,23 @@ class _Group:
     loop: asyncio.AbstractEventLoop
 
 
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """What an appender shares with the writer's thread of its database.
+
+    Attributes:
+        turn: Held by who runs a group, from its BEGIN to its COMMIT.
+        watch: Commits are measured alike, whoever runs them.
+        is_writing: Whether the writer has work waiting, which then goes first.
+        give_up: Hands an append to the writer.
+    """
+
+    turn: threading.Lock
+    watch: Watch
+    is_writing: Callable[[], bool]
+    give_up: Callable[[Callable[[Tx], Any]], Future[Any]]
+
+
 class Appender:
     """Group commit for appends that touch the step alone."""
 
@@ -63,32 +81,26 @@ class Appender:
         self,
         engines: Engines,
         step: GroupStep,
+        writer: Writer,
         *,
         clock: Clock,
-        turn: threading.Lock,
-        is_writing: Callable[[], bool],
-        give_up: Callable[[Callable[[Tx], Any]], Future[Any]],
         on_commit: Callable[[], None],
         on_fatal: Callable[[str], None],
     ) -> None:
-        """Take what it shares with the writer.
+        """Take what it works on.
 
         Args:
             engines: Of the journal's database.
             step: Numbers and signs; used only with the turn.
+            writer: Of the same database.
             clock: Gives each group its time.
-            turn: Held by who runs a group, from its BEGIN to its COMMIT.
-            is_writing: Whether the writer has work waiting, which then goes first.
-            give_up: Hands an append to the writer.
             on_commit: Called after each commit, in the committing thread.
             on_fatal: Called when this process must stop.
         """
         self._engines = engines
         self._step = step
+        self._writer = writer
         self._clock = clock
-        self._turn = turn
-        self._is_writing = is_writing
-        self._give_up = give_up
         self._on_commit = on_commit
         self._on_fatal = on_fatal
         self._queue: list[_Append] = []
@@ -136,8 +148,8 @@ class Appender:
             return
         if (
             self._stopped
-            or self._is_writing()
-            or not self._turn.acquire(blocking=False)
+            or self._writer.is_writing()
+            or not self._writer.turn.acquire(blocking=False)
         ):
             self._pass_on(appends, loop)
             return
@@ -145,7 +157,7 @@ class Appender:
             group = _Group(self._gather(appends), appends, loop)
         except Exception:  # noqa: BLE001 - the writer finds out what it is, and says it
             self._roll_back()
-            self._turn.release()
+            self._writer.turn.release()
             self._pass_on(appends, loop)
             return
         self._commits.put(group)
@@ -174,7 +186,7 @@ class Appender:
         """Let the writer do it, in its own time."""
         for append in appends:
             try:
-                given = asyncio.wrap_future(self._give_up(append.fn), loop=loop)
+                given = asyncio.wrap_future(self._writer.give_up(append.fn), loop=loop)
             except Exception as exc:  # noqa: BLE001 - the writer has stopped
                 append.error = exc
                 append.answer()
@@ -218,23 +230,26 @@ class Appender:
     def _commit(self, group: _Group) -> None:
         """Commit; the turn is given back when the step knows how it went."""
         CRASH_POINTS.reach("database.before_commit")
+        began = time.monotonic()
         try:
             group.held.commit()
         except Exception as exc:  # noqa: BLE001 - any failure leaves the same doubt
             self._step.unknown()
             self._drop()
-            self._turn.release()
-            if self._engines.is_io_error(exc):
-                self._on_fatal("the disk refused a commit")
+            self._writer.turn.release()
             for append in group.appends:
                 append.error = CommitUnknown(
                     "the commit failed; its outcome is unknown"
                 )
                 append.error.__cause__ = exc
+            self._writer.watch.failed("commit")
+            if self._engines.is_io_error(exc):
+                self._on_fatal("the disk refused a commit")
             return
+        self._writer.watch.committed(time.monotonic() - began)
         CRASH_POINTS.reach("database.after_commit")
         self._step.committed()
-        self._turn.release()
+        self._writer.turn.release()
         self._on_commit()
 
 

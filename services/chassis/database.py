@@ -22,7 +22,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from services.chassis.appending import MAX_GROUP, Appender
+from services.chassis.appending import MAX_GROUP, Appender, Writer
 from services.chassis.by_hand import InlineReader
 from services.chassis.clock import Clock
 from services.chassis.crashpoints import CRASH_POINTS
@@ -131,10 +131,8 @@ class Database:
             self._appender = Appender(
                 self.engines,
                 self.step,
+                Writer(self._turn, self.watch, lambda: bool(self._queue), self._bare),
                 clock=self._clock,
-                turn=self._turn,
-                is_writing=lambda: bool(self._queue),
-                give_up=self._bare,
                 on_commit=self._on_commit,
                 on_fatal=self._on_fatal,
             )

@@ -133,3 +133,25 @@ async def test_nothing_is_appended_after_the_close(world: World) -> None:
     journal.database.close()
     with pytest.raises(DatabaseUnavailable):
         await journal.append(draft())
+
+
+async def test_the_commit_of_an_append_is_measured_as_every_commit(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = world.journal()
+    seconds: list[float] = []
+    failures: list[str] = []
+    journal.database.watch.committed = seconds.append
+    journal.database.watch.failed = failures.append
+    await journal.append(draft())
+    assert len(seconds) == 1
+    if journal.database.engines.inline is None:
+        return  # its commits are the writer's, which other tests break
+
+    def broken(_held: HandHeld) -> None:
+        raise OSError
+
+    monkeypatch.setattr(HandHeld, "commit", broken)
+    with pytest.raises(CommitUnknown):
+        await journal.append(draft())
+    assert failures == ["commit"]
