@@ -11,8 +11,9 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass
 
-from nacl.exceptions import BadSignatureError
 from nacl.signing import SigningKey, VerifyKey
+
+from contracts.signature import is_signed
 
 KAFKA_HEADER = "kt-head"
 
@@ -46,8 +47,4 @@ class Head:
 
     def verifies(self, signature: bytes, key: VerifyKey) -> bool:
         """Whether `signature` (64 bytes) is `key`'s signature of this head."""
-        try:
-            key.verify(self.message(), signature)
-        except (BadSignatureError, ValueError):
-            return False
-        return True
+        return is_signed(self.message(), signature, key)

@@ -13,10 +13,10 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from nacl.exceptions import BadSignatureError
 from nacl.signing import SigningKey, VerifyKey
 
 from contracts import base64text
+from contracts.signature import is_signed
 
 DOMAIN: Final = "keyturn-party-heads/1"
 MAX_STATEMENT_BYTES: Final = 16 * 1024 * 1024  # about 200,000 lanes
@@ -110,11 +110,7 @@ class PartyHeads:
 
     def verifies(self, signature: bytes, key: VerifyKey) -> bool:
         """Whether `signature` (64 bytes) is `key`'s signature of this statement."""
-        try:
-            key.verify(self.message(), signature)
-        except (BadSignatureError, ValueError):
-            return False
-        return True
+        return is_signed(self.message(), signature, key)
 
 
 @dataclass(frozen=True, slots=True)

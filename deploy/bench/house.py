@@ -16,7 +16,7 @@ from typing import IO, Any, Final
 import httpx
 
 from deploy.bench.load import LoadFailed
-from deploy.demo.catalogue import CLASSES, FIELDS
+from deploy.demo.catalogue import entered
 from deploy.demo.enrolling import enrol_everybody
 from deploy.demo.importing import import_customers
 from deploy.demo.office import Office
@@ -163,11 +163,5 @@ def await_ready(url: str) -> None:
 def _write_catalogues(office: Office) -> None:
     for client in (SELLER_CRM, BUYER_CRM):
         vault = office.system(client)
-        for name, form in CLASSES.items():
-            checked(
-                vault.send("PUT", f"/v1/catalogue/classes/{name}", json={"form": form})
-            )
-        for spec in FIELDS:
-            members = {k: v for k, v in spec.items() if k != "name"}
-            path = f"/v1/catalogue/fields/{spec['name']}"
-            checked(vault.send("PUT", path, json=members))
+        for path, body in entered():
+            checked(vault.send("PUT", path, json=body))

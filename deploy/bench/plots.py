@@ -10,9 +10,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from deploy.bench.rounds import Row, Spread
+from deploy.pages import template
 
 TEMPLATE: Final = "report.html.j2"
 WIDTH: Final = 300.0
@@ -59,18 +58,11 @@ def plot(row: Row) -> Plot:
 
 def write_page(path: Path, facts: Mapping[str, Any], rows: Sequence[Row]) -> None:
     """Write the page."""
-    pages = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     sections = {
         name: [(row, plot(row)) for row in found]
         for name, found in groupby(rows, key=lambda row: row.section)
     }
-    text = pages.get_template(TEMPLATE).render(
+    text = template(Path(__file__).with_name(TEMPLATE)).render(
         facts=facts,
         facts_text=json.dumps(facts, indent=2),
         sections=sections,

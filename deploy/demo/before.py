@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from deploy.demo.cast import Tale, choose
-from deploy.demo.catalogue import CLASSES, FIELDS
+from deploy.demo.catalogue import CLASSES, FIELDS, entered
 from deploy.demo.importing import Imported, customers, import_customers
 from deploy.demo.people_of_the_deal import BUYER_CRM, SELLER_CLERK, SELLER_CRM
 from services.cli.http import checked, json_of
@@ -26,13 +26,8 @@ def agree_on_a_catalogue(tale: Tale) -> None:
     """Enter classes and fields into both parties' catalogues."""
     for client in (SELLER_CRM, BUYER_CRM):
         vault = tale.office.system(client)
-        for name, form in CLASSES.items():
-            path = f"/v1/catalogue/classes/{name}"
-            checked(vault.send("PUT", path, json={"form": form}))
-        for spec in FIELDS:
-            members: dict[str, Any] = {k: v for k, v in spec.items() if k != "name"}
-            path = f"/v1/catalogue/fields/{spec['name']}"
-            checked(vault.send("PUT", path, json=members))
+        for path, body in entered():
+            checked(vault.send("PUT", path, json=body))
     tale.narrator.say(f"{len(CLASSES)} classes and {len(FIELDS)} fields, twice")
 
 

@@ -8,7 +8,8 @@ not fields, and stand in no catalogue.
 
 from __future__ import annotations
 
-from typing import Final, TypedDict
+from collections.abc import Iterator
+from typing import Any, Final, TypedDict
 
 CLASSES: Final = {"basic": "document", "purchases": "entries", "habits": "document"}
 """Form of each class: a document has one volume, entries one for each year."""
@@ -83,6 +84,15 @@ FIELDS: Final[tuple[FieldSpec, ...]] = (
     _field("household_composition", "habits", "text", "hide"),
     _field("kids_count", "habits", "text", "hide"),
 )
+
+
+def entered() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield path and body of each PUT that enters the catalogue, classes first."""
+    for name, form in CLASSES.items():
+        yield f"/v1/catalogue/classes/{name}", {"form": form}
+    for spec in FIELDS:
+        members = {k: v for k, v in spec.items() if k != "name"}
+        yield f"/v1/catalogue/fields/{spec['name']}", members
 
 
 def names_of(data_class: str) -> frozenset[str]:

@@ -12,13 +12,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from contracts.law.pack import parse_pack
 from deploy.demo.cast import Tale
 from deploy.demo.commands import check_commands
 from deploy.demo.proving import Proven
 from deploy.demo.scan import Scan
+from deploy.pages import template
 
 TEMPLATE: Final = "report.html.j2"
 BAR_WIDTH: Final = 640
@@ -133,14 +132,7 @@ def write_report(
     """Write both files."""
     text = json.dumps(report, indent=2, ensure_ascii=False) + "\n"
     (folder / "report.json").write_text(text, encoding="utf-8")
-    pages = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = pages.get_template(TEMPLATE).render(
+    page = template(Path(__file__).with_name(TEMPLATE)).render(
         report=report,
         handover=handover,
         bars={name: bar(counts) for name, counts in handover["turned_counts"].items()},

@@ -248,8 +248,9 @@ class _Run:
     @cached_property
     def _sources(self) -> list[SourceClient]:
         settings = self._settings
+        context = client_context(settings)
         return [
-            SourceClient(name, url, self.auth, verify=client_context(settings))
+            SourceClient(name, url, self.auth, verify=context)
             for name, url in (
                 ("vault", settings.vault_url),
                 ("transfer", settings.transfer_url),

@@ -12,6 +12,7 @@ import base64
 import hashlib
 import ssl
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import httpx
@@ -35,13 +36,7 @@ def client_context(settings: ServiceSettings) -> ssl.SSLContext:
         SettingsError: A file is missing, unreadable, or the key is not the
             certificate's.
     """
-    ca_file = settings.tls_ca_file
-    try:
-        context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
-    except (OSError, ssl.SSLError):
-        raise SettingsError(
-            settings.variable("tls_ca_file"), "is no readable PEM of an authority"
-        ) from None
+    context = _trusting(settings, "tls_ca_file")
     if settings.tls_certificate is not None and settings.tls_key is not None:
         try:
             context.load_cert_chain(settings.tls_certificate, settings.tls_key)
@@ -51,6 +46,17 @@ def client_context(settings: ServiceSettings) -> ssl.SSLContext:
                 "and its key must be readable PEM, and belong together",
             ) from None
     return context
+
+
+def _trusting(settings: ServiceSettings, name: str) -> ssl.SSLContext:
+    """Return a context that trusts the authority of a setting, or the system's."""
+    ca_file: Path | None = getattr(settings, name)
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except (OSError, ssl.SSLError):
+        raise SettingsError(
+            settings.variable(name), "is no readable PEM of an authority"
+        ) from None
 
 
 def http_client(settings: ServiceSettings, **options: Any) -> httpx.AsyncClient:
@@ -72,13 +78,7 @@ def kafka_security(settings: ServiceSettings) -> Mapping[str, Any]:
     """
     if settings.kafka_security == "PLAINTEXT":
         return PLAIN
-    ca_file = settings.kafka_ca_file
-    try:
-        context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
-    except (OSError, ssl.SSLError):
-        raise SettingsError(
-            settings.variable("kafka_ca_file"), "is no readable PEM of an authority"
-        ) from None
+    context = _trusting(settings, "kafka_ca_file")
     spoken: dict[str, Any] = {
         "security_protocol": settings.kafka_security,
         "ssl_context": context,

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, Final
 
 from deploy.demo.cast import Stage, Tale
-from deploy.demo.catalogue import CLASSES, FIELDS
+from deploy.demo.catalogue import entered
 from deploy.demo.evidence import LogCopy, copy_log
 from deploy.demo.expectation import (
     Customer,
@@ -140,13 +140,8 @@ def _moves(customer: Customer, name: str) -> bool:
 
 def _catalogue(office: PatientOffice) -> None:
     for client in (SELLER_CRM, BUYER_CRM):
-        for name, form in CLASSES.items():
-            path = f"/v1/catalogue/classes/{name}"
-            office.system_call(client, "PUT", path, {"form": form})
-        for spec in FIELDS:
-            members = {k: v for k, v in spec.items() if k != "name"}
-            path = f"/v1/catalogue/fields/{spec['name']}"
-            office.system_call(client, "PUT", path, members)
+        for path, body in entered():
+            office.system_call(client, "PUT", path, body)
 
 
 def check(played: Played) -> None:

@@ -18,8 +18,7 @@ from services.vault.catalogue import IDENTITY, Catalogue, Pseudonymised
 from services.vault.custody import HeldFolio
 from services.vault.keys.keyring import PartyKeys
 from services.vault.keys.pseudonyms import pseudonym, pseudonym_key
-from services.vault.records.content import shown_entries
-from services.vault.records.reading import Shown
+from services.vault.records.reading import Shown, apart
 
 
 def build(
@@ -39,19 +38,15 @@ def build(
         purpose: Of the read; another one's pseudonyms match none of these.
     """
     key = pseudonym_key(keys.index(IDENTITY), catalogue.party, purpose)
-    documents: dict[str, Any] = {}
-    stored: dict[str, list[Any]] = {}
-    for folio, content in opened:
-        class_ = folio.place.class_
-        if isinstance(content, list):
-            stored.setdefault(class_, []).extend(content)
-        else:
-            documents[class_] = _fields(shown, catalogue, class_, content, key)
+    documents, entries = apart(opened)
     zone = ZoneInfo(catalogue.timezone)
     return {
         "pseudonym": pseudonym(key, "id", shown.held.record.id),
         "view": View.PSEUDONYM.value,
-        "documents": documents,
+        "documents": {
+            class_: _fields(shown, catalogue, class_, content, key)
+            for class_, content in documents.items()
+        },
         "entries": {
             class_: [
                 {
@@ -59,9 +54,9 @@ def build(
                     "at": month_of(entry.pop("at"), zone),
                     **_fields(shown, catalogue, class_, entry, key),
                 }
-                for entry in shown_entries(found)
+                for entry in found
             ]
-            for class_, found in stored.items()
+            for class_, found in entries.items()
         },
         "withheld": sorted(shown.withheld | _left_out(shown, catalogue)),
     }

@@ -212,6 +212,23 @@ def open_held(keys: PartyKeys, held: HeldFolio) -> Any:
     return custody.open_folio(held, keys.version(held.place.class_, held.key_version))
 
 
+def apart(
+    opened: Iterable[tuple[HeldFolio, Any]],
+) -> tuple[dict[str, dict[str, Any]], dict[str, list[dict[str, Any]]]]:
+    """Return opened folios by class: documents, and entries as they are shown."""
+    documents: dict[str, dict[str, Any]] = {}
+    stored: dict[str, list[Any]] = {}
+    for folio, content in opened:
+        class_ = folio.place.class_
+        if isinstance(content, list):
+            stored.setdefault(class_, []).extend(content)
+        else:
+            documents[class_] = content
+    return documents, {
+        class_: list(shown_entries(found)) for class_, found in stored.items()
+    }
+
+
 def build(
     shown: Shown,
     opened: Iterable[tuple[HeldFolio, Any]],
@@ -219,25 +236,24 @@ def build(
     catalogue: Catalogue,
 ) -> dict[str, Any]:
     """Return `documents` and `entries` of an answer from opened folios."""
-    documents: dict[str, Any] = {}
-    entries: dict[str, list[Any]] = {}
-    stored: dict[str, list[Any]] = {}
-    for folio, content in opened:
-        class_ = folio.place.class_
-        if isinstance(content, list):
-            stored.setdefault(class_, []).extend(content)
-        else:
-            documents[class_] = _show(shown, view, catalogue, class_, content)
-    for class_, found in stored.items():
-        entries[class_] = [
-            {
-                "entry_id": entry.pop("entry_id"),
-                "at": entry.pop("at"),
-                **_show(shown, view, catalogue, class_, entry),
-            }
-            for entry in shown_entries(found)
-        ]
-    return {"documents": documents, "entries": entries}
+    documents, entries = apart(opened)
+    return {
+        "documents": {
+            class_: _show(shown, view, catalogue, class_, content)
+            for class_, content in documents.items()
+        },
+        "entries": {
+            class_: [
+                {
+                    "entry_id": entry.pop("entry_id"),
+                    "at": entry.pop("at"),
+                    **_show(shown, view, catalogue, class_, entry),
+                }
+                for entry in found
+            ]
+            for class_, found in entries.items()
+        },
+    }
 
 
 def _show(

@@ -14,7 +14,7 @@ from typing import Any, Final
 import httpx
 
 from deploy.demo.cast import Stage
-from deploy.demo.catalogue import CLASSES, FIELDS
+from deploy.demo.catalogue import entered
 from deploy.demo.people_of_the_deal import BUYER_CRM, SELLER_CRM
 from deploy.demo.playing import free_ports
 from deploy.demo.scaled import scaled_world
@@ -160,10 +160,5 @@ SETTINGS: Final = {
 
 def _catalogues(office: RecordedOffice) -> None:
     for client in (SELLER_CRM, BUYER_CRM):
-        for name, form in CLASSES.items():
-            path = f"/v1/catalogue/classes/{name}"
-            office.system_call(client, "PUT", path, {"form": form})
-        for spec in FIELDS:
-            members = {k: v for k, v in spec.items() if k != "name"}
-            path = f"/v1/catalogue/fields/{spec['name']}"
-            office.system_call(client, "PUT", path, members)
+        for path, body in entered():
+            office.system_call(client, "PUT", path, body)

@@ -7,7 +7,9 @@ lock exclusively to move a turn's; see vault.md, Races.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from sqlalchemy import ColumnElement, and_, bindparam, insert, select, update
 from sqlalchemy.engine import Connection
@@ -165,39 +167,30 @@ def move_scope(
 # -- Turns ----------------------------------------------------------------------------
 
 
-_FIND_TURN = Prepared(
-    select(
-        turn.c.handover,
-        turn.c.seller,
-        turn.c.buyer,
-        turn.c.state,
-        turn.c.turned_at,
-    ).where(turn.c.handover == bindparam("handover"))
+_TURN = select(
+    turn.c.handover, turn.c.seller, turn.c.buyer, turn.c.state, turn.c.turned_at
 )
+_FIND_TURN = Prepared(_TURN.where(turn.c.handover == bindparam("handover")))
 
 
 def find_turn(connection: Connection, handover: str) -> Turn | None:
     """Return the turn's row, None before a freeze or a cancellation."""
     row = _FIND_TURN.first(connection, handover=handover)
-    if row is None:
-        return None
-    return Turn(row[0], row[1], row[2], TurnState(row[3]), row[4])
+    return None if row is None else _turn(row)
 
 
 def turns_in(connection: Connection, *states: TurnState) -> list[Turn]:
     """Return every turn in one of the states."""
     rows = connection.execute(
-        select(
-            turn.c.handover,
-            turn.c.seller,
-            turn.c.buyer,
-            turn.c.state,
-            turn.c.turned_at,
+        _TURN.where(turn.c.state.in_([state.value for state in states])).order_by(
+            turn.c.handover
         )
-        .where(turn.c.state.in_([state.value for state in states]))
-        .order_by(turn.c.handover)
     )
-    return [Turn(r[0], r[1], r[2], TurnState(r[3]), r[4]) for r in rows]
+    return [_turn(row) for row in rows]
+
+
+def _turn(row: Sequence[Any]) -> Turn:
+    return Turn(row[0], row[1], row[2], TurnState(row[3]), row[4])
 
 
 def insert_turn(tx: Tx, handover: str, seller: str, buyer: str, at: TurnState) -> None:
